@@ -4,3 +4,5 @@
 //! Invariant: nothing here blocks, allocates behind the caller's back, or names libc.
 
 pub(crate) mod atomic;
+#[cfg(loom)]
+pub(crate) mod ipi;
