@@ -4,5 +4,6 @@
 
 mod base;
 mod runq;
+mod sched;
 #[cfg(not(any(loom, shuttle)))]
 mod switch;
