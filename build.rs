@@ -1,2 +1,71 @@
 //! Picks the context-switch backend: one table from target to `arch/` file, two cfgs to force it.
-fn main() {}
+//!
+//! What it tells the crate:
+//! * `cfg(gort_arch)` and `GORT_ARCH_FILE`: this target has a file in `arch/`; it is assembled into
+//!   the crate whichever backend is chosen, because both end a goroutine's backtrace with it.
+//! * `cfg(gort_switch = "portable")` (corosensei, the default) or `cfg(gort_switch = "native")`
+//!   (`arch/`, with `RUSTFLAGS="--cfg gort_native"`).
+//!
+//! To add a CPU: write the file (arch/README.md has the contract) and add its row.
+
+use std::env;
+use std::path::Path;
+
+/// (architecture, pointer width, file). The files are for ELF and each CPU's System V style ABI.
+const ARCH_FILES: &[(&str, &str, &str)] = &[("x86_64", "64", "x86_64.s")];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(gort_arch)");
+
+    let file = arch_file();
+    if let Some(file) = file {
+        let path = Path::new(&var("CARGO_MANIFEST_DIR")).join("arch").join(file);
+        println!("cargo::rerun-if-changed={}", path.display());
+        println!("cargo::rustc-env=GORT_ARCH_FILE={}", path.display());
+        println!("cargo::rustc-cfg=gort_arch");
+    }
+
+    let backend = match (is_set("gort_native"), is_set("gort_portable")) {
+        (true, true) => {
+            return refuse("--cfg gort_native and --cfg gort_portable exclude each other");
+        }
+        (true, false) if file.is_none() => {
+            let target = var("TARGET");
+            return refuse(&format!(
+                "--cfg gort_native, but arch/ has no context switch for {target}; see arch/README.md"
+            ));
+        }
+        (true, false) => "native",
+        (false, _) => "portable",
+    };
+    println!("cargo::rustc-cfg=gort_switch=\"{backend}\"");
+}
+
+/// The row of the table that fits the target, if one does.
+fn arch_file() -> Option<&'static str> {
+    // Mach-O and COFF spell symbols and sections otherwise, and Windows has another ABI; x32 and
+    // ILP32 have the CPU's name but not the pointer width the file was written for.
+    let elf = var("CARGO_CFG_TARGET_FAMILY") == "unix" && var("CARGO_CFG_TARGET_VENDOR") != "apple";
+    let (arch, width) = (var("CARGO_CFG_TARGET_ARCH"), var("CARGO_CFG_TARGET_POINTER_WIDTH"));
+    let little = var("CARGO_CFG_TARGET_ENDIAN") == "little";
+    // Miri interprets; it cannot run assembly.
+    let real = !is_set("miri");
+    ARCH_FILES
+        .iter()
+        .find(|(a, w, _)| elf && little && real && *a == arch && *w == width)
+        .map(|(_, _, file)| *file)
+}
+
+/// Cargo hands `--cfg name` over as `CARGO_CFG_NAME`.
+fn is_set(cfg: &str) -> bool {
+    env::var_os(format!("CARGO_CFG_{}", cfg.to_uppercase())).is_some()
+}
+
+fn var(name: &str) -> String {
+    env::var(name).unwrap_or_default()
+}
+
+fn refuse(why: &str) {
+    println!("cargo::error={why}");
+}

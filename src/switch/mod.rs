@@ -1,1 +1,58 @@
-//! Placeholder.
+//! The one seam to context switching: `prepare`, `resume`, `suspend`, over memory that somebody
+//! else owns. Nothing here knows what a goroutine is.
+//!
+//! Two backends with the same methods: [`portable`] wraps corosensei, [`native`] is our own
+//! assembly in `arch/`. `build.rs` picks; test builds compile both and drive them with the same
+//! scripts (`tests.rs`).
+//!
+//! Invariants:
+//! * A [`Context`] is plain memory without a destructor. It must not move between `prepare` and
+//!   its end, because its own stack refers to it.
+//! * At most one thread at a time is inside a context or looks at it. Handing it from one thread
+//!   to another needs a release/acquire pair of the caller's.
+//! * A backtrace taken on a context ends at its entry: the unwind table says that there is no
+//!   caller, and the chain of frame pointers ends in zero. No panic leaves an [`Entry`].
+//! * A switch leaves the floating-point control words (MXCSR, x87 CW, FPCR) alone: they belong to
+//!   the OS thread, as in Go and in corosensei. Rust code must not run with changed ones anyway;
+//!   C code that changes them has to change them back before it blocks.
+
+#[cfg(any(test, gort_switch = "native"))]
+#[cfg(gort_arch)]
+pub(crate) mod native;
+#[cfg(any(test, gort_switch = "portable"))]
+pub(crate) mod portable;
+#[cfg(test)]
+mod tests;
+
+#[cfg(gort_switch = "native")]
+#[allow(unused_imports)]
+pub(crate) use native::Context;
+#[cfg(gort_switch = "portable")]
+#[allow(unused_imports)]
+pub(crate) use portable::Context;
+
+/// The routines of `arch/`, whichever backend runs.
+#[cfg(gort_arch)]
+mod arch {
+    // The file names its own syntax because the GNU assembler takes it as well, which is also why
+    // it is raw: to that assembler it is not a format string.
+    #![allow(bad_asm_style)]
+    core::arch::global_asm!(include_str!(env!("GORT_ARCH_FILE")), options(raw));
+}
+
+/// What a context runs: called on the new stack at the first resume with the argument given to
+/// `prepare` and the word given to `resume`. Its result is the last word `resume` returns.
+///
+/// It must not unwind. Rust aborts the process if it does.
+pub(crate) type Entry = unsafe extern "C" fn(arg: *mut (), word: usize) -> usize;
+
+/// Where a suspended context stopped: the registers an unwinder starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Saved {
+    /// An instruction of the function that suspended, on the path after the switch.
+    pub(crate) pc: usize,
+    /// The stack pointer at that instruction.
+    pub(crate) sp: usize,
+    /// The frame pointer register at that instruction.
+    pub(crate) fp: usize,
+}
