@@ -2,6 +2,10 @@
 
 #[cfg_attr(not(test), expect(dead_code, reason = "its caller, the scheduler, lands next"))]
 pub(crate) mod lease;
+#[cfg_attr(not(test), expect(dead_code, reason = "its caller, the scheduler, lands next"))]
+pub(crate) mod order;
+#[cfg_attr(not(test), expect(dead_code, reason = "its caller, the scheduler, lands next"))]
+pub(crate) mod spin;
 
 #[cfg(all(test, any(loom, shuttle)))]
 mod model;
