@@ -1,9 +1,62 @@
 //! gort: Go's goroutine runtime for native programs.
-
+//!
+//! Goroutines are stackful coroutines on their own guarded stacks, which grow in place; they are
+//! scheduled onto processors (P, [`runtime::gomaxprocs`]) that OS threads (M) carry, with work
+//! stealing, as in Go.
+//!
+//! ```
+//! gort::run(|| {
+//!     let wg = gort::sync::WaitGroup::new();
+//!     let squares = gort::chan(10);
+//!     for i in 0..10 {
+//!         let squares = squares.clone();
+//!         wg.go(move || squares.send(i * i));
+//!     }
+//!     wg.wait();
+//!     squares.close();
+//!     assert_eq!(squares.iter().sum::<i32>(), 285);
+//! });
+//! ```
+//!
+//! # Thread-locals
+//! A goroutine may change its OS thread whenever it blocks, and goroutines still share their OS
+//! threads' thread-locals. Until every goroutine has its own, the API cannot be called safe: keep no
+//! thread-local borrow, nothing shared with a thread-local, and no guard bound to its thread across
+//! anything that may block.
 #![cfg_attr(not(test), warn(clippy::print_stderr))]
+#![cfg_attr(any(loom, shuttle), allow(dead_code))]
 
 mod base;
 mod runq;
 mod sched;
+
+#[cfg(not(any(loom, shuttle)))]
+mod api;
+#[cfg(not(any(loom, shuttle)))]
+mod chan;
+#[cfg(not(any(loom, shuttle)))]
+mod g;
+#[cfg(not(any(loom, shuttle)))]
+mod panic;
+#[cfg(not(any(loom, shuttle)))]
+mod stack;
 #[cfg(not(any(loom, shuttle)))]
 mod switch;
+#[cfg(not(any(loom, shuttle)))]
+pub mod sync;
+#[cfg(not(any(loom, shuttle)))]
+mod sys;
+#[cfg(not(any(loom, shuttle)))]
+pub mod time;
+#[cfg(not(any(loom, shuttle)))]
+mod timer;
+
+#[cfg(not(any(loom, shuttle)))]
+pub use self::{
+    api::{
+        Builder, Config, JoinHandle, OnPanic, Scope, ScopedJoinHandle, StartError, go, run,
+        runtime, scope, spawn,
+    },
+    chan::{Chan, IntoIter, Iter, TryRecvError, TrySendError, chan},
+    panic::Goexit,
+};

@@ -4,13 +4,11 @@
 //! Invariant: nothing here blocks, allocates behind the caller's back, or names libc.
 
 pub(crate) mod atomic;
-#[cfg_attr(not(test), expect(dead_code, reason = "its caller, the timers, lands next"))]
+pub(crate) mod fatal;
 pub(crate) mod heap;
 #[cfg(loom)]
 pub(crate) mod ipi;
-#[cfg_attr(not(test), expect(dead_code, reason = "its caller, join, lands next"))]
 pub(crate) mod oneshot;
-#[cfg_attr(not(test), expect(dead_code, reason = "its caller, the scheduler, lands next"))]
 pub(crate) mod rng;
 
 #[cfg(all(test, any(loom, shuttle)))]

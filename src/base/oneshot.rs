@@ -9,6 +9,9 @@
 //!     DONE <----------------------------------+
 //! ```
 //!
+//! A handle that is dropped unjoined arms with a mark instead of a waiter ([`Oneshot::detach`]), so
+//! that the finisher learns that it is left with the cell.
+//!
 //! Exactly one of the two learns that both have come: `arm` fails, or `fire` returns the waiter.
 //! So a waiter is neither forgotten nor made ready twice.
 //!
@@ -26,8 +29,10 @@ pub(crate) struct Oneshot {
     word: AtomicPtr<()>,
 }
 
-/// No waiter has this address: waiters are aligned.
+/// No waiter has this address: waiters are objects.
 const DONE: *mut () = ptr::without_provenance_mut(1);
+/// Nor this one: nobody will ever wait.
+const DETACHED: *mut () = ptr::without_provenance_mut(2);
 
 impl Oneshot {
     /// Nobody waits, nothing has fired.
@@ -54,6 +59,22 @@ impl Oneshot {
         );
         debug_assert!(armed.is_ok() || armed == Err(DONE), "one waiter");
         armed.is_ok()
+    }
+
+    /// Nobody will wait. False: fired already, and the caller is left with the result.
+    pub(crate) fn detach(&self) -> bool {
+        NonNull::new(DETACHED).is_some_and(|mark| self.arm(mark))
+    }
+
+    /// Whether what [`fire`](Self::fire) returned says that nobody will wait: the finisher is left
+    /// with the result.
+    pub(crate) fn is_detached(waiter: NonNull<()>) -> bool {
+        waiter.as_ptr() == DETACHED
+    }
+
+    /// For the next use, by whoever is left with it.
+    pub(crate) fn reset(&self) {
+        self.word.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
     /// The result is there. Returns the waiter, if it has come; the caller makes it ready.

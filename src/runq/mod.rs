@@ -4,15 +4,16 @@
 //! nor calls up: what does not fit somewhere is handed to the caller. A model checker can therefore
 //! run the whole room (`model.rs`), with capacities small enough to reach every edge.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "its caller, the scheduler, lands next"))]
 pub(crate) mod free;
-#[cfg_attr(not(test), expect(dead_code, reason = "its caller, the scheduler, lands next"))]
 pub(crate) mod global;
 mod queue;
-#[cfg_attr(not(test), expect(dead_code, reason = "its caller, the scheduler, lands next"))]
 pub(crate) mod ring;
 
 #[cfg(all(test, any(loom, shuttle)))]
 mod model;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
+
+pub(crate) use free::{FreeGlobal, FreeLocal, Linked};
+pub(crate) use global::Global;
+pub(crate) use ring::Ring;

@@ -1,13 +1,85 @@
-//! Who runs what where. The pure core: the lease on a P, the spinning handshake, the steal order.
+//! Who runs what where: goroutines (G) on processors (P) carried by OS threads (M), as in Go.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `current.rs` | the thread-local: which M is this thread |
+//! | `m.rs` `p.rs` | the two structs |
+//! | `lease.rs` | how a P is used without atomics and still called back |
+//! | `spin.rs` `idle.rs` | submit versus sleep; idle lists; starting threads |
+//! | `find.rs` `order.rs` | what to run next; stealing |
+//! | `run.rs` | the loop, the one `match` on `Stop` |
+//! | `park.rs` `ready.rs` `task.rs` | the two verbs, and who waits |
+//! | `spawn.rs` `join.rs` | birth, death, results |
+//! | `clock.rs` | who sleeps until the next timer |
+//! | `world.rs` | stop-the-world, GOMAXPROCS |
+//! | `sysmon.rs` `deadlock.rs` | the monitor thread |
+//! | `boot.rs` | start, and `run` |
+//!
+//! Lock order: `world` < `inner` < a P's timer heap; `revoke` < `inner`. No lock is held across a
+//! switch except a channel's, by the park protocol.
+//!
+//! Rejected: Go's `P.status` word (who owns a P follows from where it is: in an M, on the idle list,
+//! or with the stopper); CAS on every goroutine state change (`g/status.rs`); a stealable `runnext`
+//! with a CAS per put and get (`ready.rs`, `find.rs`); preemption by signal (DESIGN: unsound in
+//! native code), instead of which a P is called back from the goroutine that hogs it.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "its caller, the scheduler, lands next"))]
-pub(crate) mod lease;
-#[cfg_attr(not(test), expect(dead_code, reason = "its caller, the scheduler, lands next"))]
-pub(crate) mod order;
-#[cfg_attr(not(test), expect(dead_code, reason = "its caller, the scheduler, lands next"))]
-pub(crate) mod spin;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod boot;
+#[cfg(not(any(loom, shuttle)))]
+mod clock;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod current;
+#[cfg(not(any(loom, shuttle)))]
+mod deadlock;
+#[cfg(not(any(loom, shuttle)))]
+mod find;
+#[cfg(not(any(loom, shuttle)))]
+mod idle;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod join;
+mod lease;
+#[cfg(not(any(loom, shuttle)))]
+mod m;
+mod order;
+#[cfg(not(any(loom, shuttle)))]
+mod p;
+#[cfg(not(any(loom, shuttle)))]
+mod park;
+#[cfg(not(any(loom, shuttle)))]
+mod ready;
+#[cfg(not(any(loom, shuttle)))]
+mod run;
+#[cfg(not(any(loom, shuttle)))]
+mod sleep;
+#[cfg(not(any(loom, shuttle)))]
+mod spawn;
+mod spin;
+#[cfg(not(any(loom, shuttle)))]
+mod sysmon;
+#[cfg(not(any(loom, shuttle)))]
+mod task;
+#[cfg(not(any(loom, shuttle)))]
+mod waitq;
+#[cfg(not(any(loom, shuttle)))]
+mod world;
 
 #[cfg(all(test, any(loom, shuttle)))]
 mod model;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
+
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use self::{
+    p::{goroutines, goroutines_created},
+    park::{park, park_forever, yield_now},
+    ready::ready,
+    sleep::sleep_until,
+    spawn::{Options, spawn},
+    state::*,
+    task::{Me, Task},
+    waitq::{WaitQueue, Waiter},
+    world::{MAX_PROCS, set_procs},
+};
+
+#[cfg(not(any(loom, shuttle)))]
+mod state;

@@ -1,0 +1,221 @@
+//! `run` and its configuration.
+
+use crate::sched::boot::{self, Refused, Settings};
+use crate::sched::{DEFAULT_MAX_THREADS, MAX_PROCS};
+use crate::stack::{DEFAULT_MAX_STACK, Ladder, MIN_STACK};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
+
+/// What happens when a panic leaves a goroutine that nobody joins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnPanic {
+    /// Report it and end the process with status 2 (Go).
+    #[default]
+    Crash,
+    /// Report it; only the goroutine ends.
+    Isolate,
+}
+
+/// Why the runtime could not be started.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gort: cannot start: {}", self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// How the runtime is to run. The first [`run`] or [`Config::run`] of the process fixes it.
+///
+/// ```
+/// let answer = gort::Config::new().procs(2).run(|| gort::runtime::gomaxprocs(0)).unwrap();
+/// assert_eq!(answer, 2);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a configuration does nothing until it is run"]
+pub struct Config {
+    procs: Option<usize>,
+    max_stack: usize,
+    ladder: Vec<(usize, usize)>,
+    max_threads: usize,
+    on_panic: OnPanic,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            procs: None,
+            max_stack: DEFAULT_MAX_STACK,
+            ladder: Ladder::DEFAULT.to_vec(),
+            max_threads: DEFAULT_MAX_THREADS,
+            on_panic: OnPanic::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many goroutines run at the same time (GOMAXPROCS), 1 to 65,536. Default: the environment
+    /// variable `GOMAXPROCS` if it is a positive number, else the CPUs the process may use, capped
+    /// by its cgroup's quota and followed when that changes (Go).
+    pub fn procs(mut self, n: usize) -> Self {
+        self.procs = Some(n);
+        self
+    }
+
+    /// Cap of a goroutine's stack in bytes. Default: 1 GiB on 64-bit targets, 250 MB on 32-bit.
+    pub fn max_stack(mut self, bytes: usize) -> Self {
+        self.max_stack = bytes;
+        self
+    }
+
+    /// Address space reserved for each stack: pairs of (goroutines alive up to, bytes), the last
+    /// pair serving all beyond; sizes are rounded up to powers of two and cut at the cap. At most
+    /// four rungs. Default on 64-bit: 1 GiB for the first 16,384, 64 MiB up to 131,072, 256 KiB
+    /// beyond (page tables cost 8.2, 4.3 and 0.5 KB for each).
+    pub fn stack_ladder(mut self, rungs: &[(usize, usize)]) -> Self {
+        self.ladder = rungs.to_vec();
+        self
+    }
+
+    /// Most OS threads the scheduler may have. Default 10,000 (Go).
+    pub fn max_threads(mut self, n: usize) -> Self {
+        self.max_threads = n;
+        self
+    }
+
+    /// What an unrecovered panic does. Default [`OnPanic::Crash`].
+    pub fn on_panic(mut self, p: OnPanic) -> Self {
+        self.on_panic = p;
+        self
+    }
+
+    /// Starts the runtime with this configuration and runs `main` as a goroutine, beginning on the
+    /// calling thread; returns its result when it returns. Goroutines that still run then are not
+    /// waited for.
+    ///
+    /// # Errors
+    /// [`StartError`] when a setting is unusable, when the runtime already runs with another
+    /// configuration, or when the system refuses a thread or a stack.
+    ///
+    /// # Panics
+    /// When called inside a goroutine; and with the panic that leaves `main`.
+    pub fn run<F, T>(self, main: F) -> Result<T, StartError>
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        self.start()?;
+        run_main(main)
+    }
+
+    fn start(self) -> Result<(), StartError> {
+        let settings = self.check().map_err(StartError)?;
+        start(Some(settings))
+    }
+
+    /// Turns wishes into settings, or says what is wrong with them.
+    fn check(self) -> Result<Settings, String> {
+        if let Some(n) = self.procs
+            && !(1..=MAX_PROCS).contains(&n)
+        {
+            return Err(format!("procs must be between 1 and {MAX_PROCS}, not {n}"));
+        }
+        if self.max_stack < MIN_STACK {
+            return Err(format!("max_stack must be at least {MIN_STACK}, not {}", self.max_stack));
+        }
+        if self.max_threads == 0 {
+            return Err("max_threads must be at least 1".to_owned());
+        }
+        let ladder = Ladder::new(&self.ladder, self.max_stack).map_err(|e| e.0)?;
+        Ok(Settings {
+            procs: self.procs.or_else(crate::sys::cpu::procs_from_env),
+            max_stack: self.max_stack,
+            ladder,
+            max_threads: self.max_threads,
+            crash_on_panic: self.on_panic == OnPanic::Crash,
+        })
+    }
+}
+
+fn start(wanted: Option<Settings>) -> Result<(), StartError> {
+    let default = || Config::new().check().expect("the defaults are usable");
+    match boot::start(wanted, default) {
+        Ok(fresh) => {
+            if fresh {
+                crate::panic::install();
+                crate::panic::watch();
+            }
+            Ok(())
+        }
+        Err(Refused::Running(have)) => Err(StartError(format!(
+            "the runtime already runs with another configuration: {have:?}"
+        ))),
+        Err(Refused::Thread(e)) => Err(StartError(format!("the system refuses a thread: {e}"))),
+    }
+}
+
+/// Starts the runtime with its defaults unless it runs already.
+///
+/// # Panics
+/// When the system refuses.
+#[inline]
+pub(crate) fn ensure_started() {
+    if !boot::is_started() {
+        start(None).unwrap_or_else(|e| panic!("{e}"));
+    }
+}
+
+/// Runs `main` as a goroutine, beginning on the calling thread, and returns its result when it
+/// returns; starts the runtime with its defaults if it does not run yet. Goroutines that still run
+/// then are not waited for: usually the program ends.
+///
+/// Several threads may be inside `run` at once, each with its own main goroutine.
+///
+/// # Panics
+/// When the runtime cannot be started, when called inside a goroutine, and with the panic that
+/// leaves `main`.
+///
+/// ```
+/// assert_eq!(gort::run(|| 6 * 7), 42);
+/// ```
+pub fn run<F, T>(main: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    ensure_started();
+    run_main(main).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn run_main<F, T>(main: F) -> Result<T, StartError>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    assert!(crate::runtime::goid() == 0, "gort: run called inside a goroutine");
+    let mut result: Option<thread::Result<T>> = None;
+    let place = &mut result;
+    let body = move || {
+        let end = catch_unwind(AssertUnwindSafe(main));
+        let goexit = matches!(&end, Err(payload) if crate::panic::is_goexit(&**payload));
+        if !goexit {
+            *place = Some(end);
+        }
+        !goexit
+    };
+    boot::run_main(body).map_err(|e| StartError(e.describe()))?;
+    match result.expect("the main goroutine has ended") {
+        Ok(value) => Ok(value),
+        Err(payload) => resume_unwind(payload),
+    }
+}

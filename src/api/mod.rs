@@ -1,0 +1,14 @@
+//! What users type.
+
+mod config;
+mod go;
+mod join;
+pub mod runtime;
+mod scope;
+
+pub use config::{Config, OnPanic, StartError, run};
+pub use go::go;
+pub use join::{Builder, JoinHandle, spawn};
+pub use scope::{Scope, ScopedJoinHandle, scope};
+
+pub(crate) use config::ensure_started;

@@ -1,0 +1,79 @@
+//! Go's package `runtime`: the scheduler's controls and counters.
+
+use crate::sched::current::current;
+use crate::sched::{self, SCHED};
+
+/// Lets other goroutines run: the caller goes to the end of the global queue and returns when its
+/// turn comes. On a plain thread, yields the thread.
+#[inline]
+pub fn gosched() {
+    sched::yield_now();
+}
+
+/// Ends the calling goroutine: destructors run up to its entry, nothing is printed, `catch_unwind`
+/// on the way sees a payload it must pass on. If it is a main goroutine, `run` never returns, and
+/// the process ends when the last goroutine has: see Go's `runtime.Goexit`.
+///
+/// # Panics
+/// On a thread that is not a goroutine.
+///
+/// ```
+/// gort::run(|| {
+///     let handle = gort::spawn(|| -> u32 { gort::runtime::goexit() });
+///     assert!(handle.join().unwrap_err().is::<gort::Goexit>());
+/// });
+/// ```
+pub fn goexit() -> ! {
+    crate::panic::goexit()
+}
+
+/// Sets how many goroutines run at the same time and returns the previous number; 0 only asks. Stops
+/// the world for a moment. Values above 65,536 mean 65,536. Ends the automatic updates (Go).
+///
+/// ```
+/// gort::run(|| {
+///     let before = gort::runtime::gomaxprocs(3);
+///     assert_eq!(gort::runtime::gomaxprocs(before), 3);
+/// });
+/// ```
+pub fn gomaxprocs(n: usize) -> usize {
+    crate::api::ensure_started();
+    sched::set_procs(n, true)
+}
+
+/// Goes back to following the CPUs the process may use and its cgroup's quota.
+pub fn set_default_gomaxprocs() {
+    crate::api::ensure_started();
+    sched::set_procs(crate::sys::cpu::default_procs(), false);
+}
+
+/// CPUs the process could use when it started.
+#[must_use]
+pub fn num_cpu() -> usize {
+    crate::sys::cpu::num_cpu()
+}
+
+/// Goroutines that exist: running, runnable or blocked.
+#[must_use]
+pub fn num_goroutine() -> usize {
+    sched::goroutines()
+}
+
+/// Goroutines started since the process began.
+#[must_use]
+pub fn num_goroutine_created() -> u64 {
+    sched::goroutines_created()
+}
+
+/// Number of the calling goroutine; 0 on a thread that is not one. The first main goroutine is 1.
+#[inline]
+#[must_use]
+pub fn goid() -> u64 {
+    current().and_then(|m| m.curg()).map_or(0, |g| g.id.get())
+}
+
+/// Sets the limit of OS threads and returns the previous one. A limit below what exists ends the
+/// process (Go).
+pub fn set_max_threads(n: usize) -> usize {
+    SCHED.set_max_threads(n)
+}

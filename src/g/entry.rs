@@ -1,0 +1,57 @@
+//! From a closure to a running goroutine: the closure is written below the control block, on the
+//! goroutine's own stack, so that spawning onto a dead goroutine allocates nothing.
+
+use super::{GRef, Start, Stop};
+use std::mem::{align_of, size_of};
+
+/// Closures up to this size are written onto the stack; larger ones go through a `Box`, so that a
+/// captured array cannot eat the stack it is meant to run on.
+pub(crate) const MAX_INLINE_CLOSURE: usize = 4096;
+
+/// The stack pointer starts aligned to this.
+const STACK_ALIGN: usize = 16;
+
+impl GRef {
+    /// Makes the dead goroutine ready to run `f` at its first resume. `f` must catch its panics.
+    ///
+    /// # Safety
+    /// The caller holds the goroutine and it is `Dead`; `f` fits ([`MAX_INLINE_CLOSURE`]).
+    #[inline]
+    pub(crate) unsafe fn prepare<F: FnOnce()>(self, f: F) {
+        debug_assert!(size_of::<F>() <= MAX_INLINE_CLOSURE);
+        let align = align_of::<F>().max(STACK_ALIGN);
+        let at = (self.as_ptr().as_ptr().addr() - size_of::<F>()) & !(align - 1);
+        let closure = self.as_ptr().as_ptr().with_addr(at).cast::<F>();
+        // SAFETY: the place is aligned, lies in the slot below the control block, and a dead
+        // goroutine has no frames there.
+        unsafe { closure.write(f) };
+        self.start.set(Some(call::<F>));
+        self.closure.set(closure.cast());
+        // SAFETY: the caller holds the goroutine, so nobody runs on the context.
+        let ctx = unsafe { &mut *self.ctx.get() };
+        // SAFETY: `[limit, at)` is the slot's usable memory below the closure.
+        unsafe { ctx.prepare(self.slot.limit, at & !(STACK_ALIGN - 1), enter, self.arg()) };
+    }
+
+    fn arg(self) -> *mut () {
+        self.as_ptr().as_ptr().cast()
+    }
+}
+
+/// Calls the closure stored at `closure`, once.
+unsafe fn call<F: FnOnce()>(closure: *mut ()) {
+    // SAFETY: `prepare::<F>` wrote an F there, and the goroutine starts once per `prepare`.
+    let f = unsafe { closure.cast::<F>().read() };
+    f();
+}
+
+/// First function on a goroutine's stack; its return is the goroutine's end.
+unsafe extern "C" fn enter(g: *mut (), _carrier: usize) -> usize {
+    let g = std::ptr::NonNull::new(g.cast::<super::G>()).expect("prepare passed the block");
+    // SAFETY: `prepare` passed the address of this goroutine's control block.
+    let g = unsafe { GRef::from_ptr(g) };
+    let start: Start = g.start.take().expect("a goroutine is resumed after it was prepared");
+    // SAFETY: `start` was made for the closure that `closure` points to.
+    unsafe { start(g.closure.get()) };
+    Stop::exited()
+}

@@ -1,0 +1,179 @@
+//! What a goroutine is: its control block, at the top of its own stack slot.
+//!
+//! ```text
+//!   limit                                                                        slot.top
+//!    │ ... frames, growing down ... │ closure │ G (this struct, 64-byte aligned) │
+//! ```
+//! Invariants: a `G` is written once per slot and never moves or goes away, so a [`GRef`] is always
+//! readable; its fields belong to the party that holds the goroutine (the table in `status.rs`)
+//! unless the field says otherwise.
+
+mod entry;
+mod queue;
+mod status;
+mod stop;
+mod wait;
+
+pub(crate) use entry::MAX_INLINE_CLOSURE;
+pub(crate) use queue::Queue;
+pub(crate) use status::State;
+pub(crate) use stop::{Stop, suspend_parked};
+pub(crate) use wait::WaitReason;
+
+use crate::runq::Linked;
+use crate::stack::Slot;
+use crate::switch::Context;
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::ptr::NonNull;
+
+/// How the goroutine's function is called: with the address of its closure.
+pub(crate) type Start = unsafe fn(*mut ());
+
+/// A goroutine's control block.
+#[repr(C, align(64))]
+pub(crate) struct G {
+    /// Saved registers and stack of the switch.
+    ctx: UnsafeCell<Context>,
+    /// What it is doing.
+    pub(crate) status: status::Status,
+    /// Why it is parked; valid while `Waiting`.
+    pub(crate) reason: Cell<WaitReason>,
+    /// Which free list it returns to: a rung of the ladder, or [`OFF_LADDER`].
+    pub(crate) rung: Cell<u8>,
+    /// Marks the goroutine that `run` waits for.
+    pub(crate) is_main: Cell<bool>,
+    /// Next in whichever queue or free list holds it.
+    link: Cell<Option<NonNull<G>>>,
+    /// Number for people; never reused.
+    pub(crate) id: Cell<u64>,
+    /// Who started it; 0 for threads that are not goroutines.
+    pub(crate) parent: Cell<u64>,
+    /// The function to run, and its closure.
+    start: Cell<Option<Start>>,
+    closure: Cell<*mut ()>,
+    /// Its memory.
+    pub(crate) slot: Slot,
+    /// What the panic hook saw of the panic under way; taken by whoever catches it.
+    pub(crate) panic: Cell<Option<Box<dyn Any + Send>>>,
+    /// Name given by `Builder::name`.
+    pub(crate) name: Cell<Option<Box<str>>>,
+}
+
+/// `G::rung` of a goroutine whose stack size was chosen by `Builder::stack_size`.
+pub(crate) const OFF_LADDER: u8 = u8::MAX;
+
+impl std::fmt::Debug for G {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "goroutine {} [{:?}]", self.id.get(), self.status.get())
+    }
+}
+
+/// A goroutine. Copyable like Go's `*g`: holding one is no right to touch its fields.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GRef(NonNull<G>);
+
+// SAFETY: a GRef is an address that stays valid for ever; the right to use the fields passes from
+// thread to thread through queues and locks (the table in `status.rs`).
+unsafe impl Send for GRef {}
+// SAFETY: as above; shared reads are limited to the fields documented as such.
+unsafe impl Sync for GRef {}
+
+impl std::fmt::Debug for GRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl std::ops::Deref for GRef {
+    type Target = G;
+    #[inline]
+    fn deref(&self) -> &G {
+        // SAFETY: control blocks are never moved, unmapped or overwritten (see the head).
+        unsafe { self.0.as_ref() }
+    }
+}
+
+// SAFETY: `link` is this type's own field, used by one list at a time.
+unsafe impl Linked for G {
+    fn link(&self) -> &Cell<Option<NonNull<Self>>> {
+        &self.link
+    }
+}
+
+impl GRef {
+    /// Writes a new control block at the top of `slot`; the goroutine is `Dead`.
+    ///
+    /// # Safety
+    /// The slot is fresh: nobody else has it and it has no control block yet.
+    pub(crate) unsafe fn create(slot: Slot, rung: u8) -> Self {
+        let at = Self::place(slot);
+        let block = G {
+            ctx: UnsafeCell::new(Context::empty()),
+            status: status::Status::dead(),
+            reason: Cell::new(WaitReason::None),
+            rung: Cell::new(rung),
+            is_main: Cell::new(false),
+            link: Cell::new(None),
+            id: Cell::new(0),
+            parent: Cell::new(0),
+            start: Cell::new(None),
+            closure: Cell::new(std::ptr::null_mut()),
+            slot,
+            panic: Cell::new(None),
+            name: Cell::new(None),
+        };
+        // SAFETY: `place` is inside the slot's usable memory and aligned for G.
+        unsafe { at.as_ptr().write(block) };
+        Self(at)
+    }
+
+    /// Where the control block of a slot lies.
+    fn place(slot: Slot) -> NonNull<G> {
+        let at = (slot.top - size_of::<G>()) & !(align_of::<G>() - 1);
+        let at = std::ptr::with_exposed_provenance_mut::<G>(at);
+        NonNull::new(at).expect("a slot does not lie at address zero")
+    }
+
+    /// The goroutine of a slot found by `stack::each_slot`, if its block has been written.
+    ///
+    /// # Safety
+    /// The slot was handed out by the stack room.
+    pub(crate) unsafe fn of_slot(slot: Slot) -> Option<Self> {
+        let g = Self(Self::place(slot));
+        // A fresh slot reads as zeroes, and zero is the state Idle.
+        (g.status.get() != State::Idle).then_some(g)
+    }
+
+    pub(crate) fn as_ptr(self) -> NonNull<G> {
+        self.0
+    }
+
+    /// # Safety
+    /// `ptr` came from [`as_ptr`](Self::as_ptr).
+    pub(crate) unsafe fn from_ptr(ptr: NonNull<G>) -> Self {
+        Self(ptr)
+    }
+
+    /// Runs the goroutine on the calling thread until it stops. `carrier` is handed to it as the
+    /// result of its suspension (the M's address).
+    ///
+    /// # Safety
+    /// The caller holds the goroutine, it is suspended or fresh, and its state says Running.
+    #[inline]
+    pub(crate) unsafe fn resume(self, carrier: usize) -> Stop {
+        // SAFETY: the context is suspended or prepared, and only the holder resumes it.
+        let word = unsafe { (*self.ctx.get()).resume(carrier) };
+        Stop::from_word(word)
+    }
+
+    /// Leaves the goroutine's stack; returns the carrier that resumed it.
+    ///
+    /// # Safety
+    /// Called on this goroutine's own stack.
+    #[inline]
+    pub(crate) unsafe fn suspend(self, word: usize) -> usize {
+        // SAFETY: we run on this context.
+        unsafe { (*self.ctx.get()).suspend(word) }
+    }
+}

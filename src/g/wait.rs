@@ -1,0 +1,33 @@
+//! Why a goroutine is parked; the texts are Go's and appear in tracebacks.
+
+/// The reason of the current park.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum WaitReason {
+    None,
+    ChanReceive,
+    ChanSend,
+    ChanReceiveNil,
+    ChanSendNil,
+    Sleep,
+    WaitGroup,
+    Join,
+    Scope,
+}
+
+impl WaitReason {
+    /// The words between the brackets of a goroutine header.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::None => "waiting",
+            Self::ChanReceive => "chan receive",
+            Self::ChanSend => "chan send",
+            Self::ChanReceiveNil => "chan receive (nil chan)",
+            Self::ChanSendNil => "chan send (nil chan)",
+            Self::Sleep => "sleep",
+            Self::WaitGroup => "sync.WaitGroup.Wait",
+            Self::Join => "join",
+            Self::Scope => "scope",
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Goexit: an unwind with a payload of our own, which runs destructors up to the goroutine's entry
+//! and prints nothing.
+
+use crate::sched::current::current;
+use std::any::Any;
+use std::fmt;
+
+/// How a goroutine ended that called [`runtime::goexit`](crate::runtime::goexit): the payload of
+/// the `Err` that its `JoinHandle` yields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Goexit;
+
+impl fmt::Display for Goexit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the goroutine called goexit")
+    }
+}
+
+impl std::error::Error for Goexit {}
+
+/// Ends the calling goroutine.
+pub(crate) fn goexit() -> ! {
+    if current().and_then(|m| m.curg()).is_none() {
+        panic!("gort: goexit called on a thread that is not a goroutine");
+    }
+    if cfg!(panic = "abort") {
+        crate::base::fatal::fatal(format_args!(
+            "goexit needs panic = \"unwind\"; this program is built with panic = \"abort\""
+        ));
+    }
+    std::panic::resume_unwind(Box::new(Goexit))
+}
+
+pub(crate) fn is_goexit(payload: &(dyn Any + Send)) -> bool {
+    payload.is::<Goexit>()
+}

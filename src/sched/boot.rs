@@ -1,0 +1,150 @@
+//! Start of the runtime, and `run`: the calling thread becomes an M for its main goroutine.
+//!
+//! The order is Go's: limits (maximum stack, threads), Ps, sysmon, then main. The main goroutine
+//! starts on the calling thread (locked to it until main is entered: nobody else can pick it up,
+//! it is in no queue). At its first stop the thread hands its P to another M and from then on only
+//! waits for main's result: it must be able to return the moment main does, whatever other
+//! goroutines do, so it never runs anyone else's code.
+
+use super::current;
+use super::m::M;
+use super::spawn::{Options, prepare};
+use super::{SCHED, idle, ready, run, sysmon, world};
+use crate::base::atomic::Ordering;
+use crate::stack::{Exhausted, Ladder};
+use crate::sys;
+use crate::sys::lock::Lock;
+use crate::sys::note::Note;
+use std::sync::OnceLock;
+
+/// What the first `run` fixes for the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Asked-for number of Ps; `None` follows the machine.
+    pub(crate) procs: Option<usize>,
+    /// Cap of a stack in bytes.
+    pub(crate) max_stack: usize,
+    /// Reservations.
+    pub(crate) ladder: Ladder,
+    /// Limit of threads.
+    pub(crate) max_threads: usize,
+    /// End the process when a goroutine panics (else only the goroutine ends).
+    pub(crate) crash_on_panic: bool,
+}
+
+static SETTINGS: OnceLock<Settings> = OnceLock::new();
+static STARTING: Lock<()> = Lock::new(());
+
+/// The settings in force; the runtime must have been started.
+#[inline]
+pub(crate) fn settings() -> &'static Settings {
+    SETTINGS.get().expect("the runtime was started")
+}
+
+#[inline]
+pub(crate) fn is_started() -> bool {
+    SETTINGS.get().is_some()
+}
+
+#[inline]
+pub(super) fn ladder() -> &'static Ladder {
+    &settings().ladder
+}
+
+/// Why the runtime could not be started.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It already runs with these settings.
+    Running(Settings),
+    /// The system refused the monitor thread.
+    Thread(std::io::Error),
+}
+
+/// Starts the runtime, or checks that it runs with `wanted` (`None`: with anything). True if this
+/// call started it.
+pub(crate) fn start(
+    wanted: Option<Settings>,
+    default: impl FnOnce() -> Settings,
+) -> Result<bool, Refused> {
+    let same = |have: &Settings| match wanted.clone() {
+        Some(w) if w != *have => Err(Refused::Running(have.clone())),
+        _ => Ok(false),
+    };
+    if let Some(have) = SETTINGS.get() {
+        return same(have);
+    }
+    let _one = STARTING.lock();
+    if let Some(have) = SETTINGS.get() {
+        return same(have);
+    }
+    let settings = wanted.clone().unwrap_or_else(default);
+    sys::thread::register_barrier();
+    sys::cpu::num_cpu(); // the count at start is the one that stays
+    let procs = settings.procs.unwrap_or_else(sys::cpu::default_procs).min(world::MAX_PROCS);
+    SCHED.custom_procs.store(settings.procs.is_some(), Ordering::Relaxed);
+    sysmon::start().map_err(Refused::Thread)?;
+    super::ensure_p(procs - 1);
+    let mut inner = SCHED.inner.lock();
+    inner.max_ms = settings.max_threads;
+    SCHED.set_procs(procs);
+    for id in (0..procs).rev() {
+        idle::put_p(&mut inner, super::p_at(id));
+    }
+    drop(inner);
+    SETTINGS.get_or_init(|| settings);
+    Ok(true)
+}
+
+/// Runs `f` as a main goroutine; returns when it has ended. `f` must catch its panics. When it
+/// ends by goexit, `finished` stays false and this never returns (Go: the others go on).
+///
+/// # Errors
+/// [`Exhausted`] when there is no stack for it.
+pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted> {
+    let done = Note::new();
+    let note: &Note = &done;
+    let body = move || {
+        if f() {
+            // From here on the caller's frame may be gone.
+            note.wake();
+        }
+    };
+    let options = Options { is_main: true, ..Options::default() };
+    let m = M::for_caller();
+    current::set(Some(m));
+    let p = {
+        let mut inner = SCHED.inner.lock();
+        inner.runners += 1;
+        sysmon::rouse(&mut inner);
+        let p = idle::take_p(&mut inner);
+        inner.runners_busy += usize::from(p.is_some());
+        p
+    };
+    if let Some(p) = p {
+        m.acquire(p);
+    }
+    // SAFETY: this function returns only after the goroutine has run `body` to its end.
+    match unsafe { prepare(Some(m), p, options, body) } {
+        Ok(g) if p.is_some() => run::run(m, g),
+        Ok(g) => ready::submit_global(g),
+        Err(e) => {
+            step_down(m, p.is_some());
+            SCHED.inner.lock().runners -= 1;
+            return Err(e);
+        }
+    }
+    step_down(m, p.is_some());
+    done.sleep();
+    SCHED.inner.lock().runners -= 1;
+    Ok(())
+}
+
+/// The calling thread stops being an M.
+fn step_down(m: &'static M, was_busy: bool) {
+    if let Some(p) = m.release() {
+        idle::hand_off(p);
+    }
+    current::set(None);
+    M::give_back(m);
+    SCHED.inner.lock().runners_busy -= usize::from(was_busy);
+}

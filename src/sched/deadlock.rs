@@ -1,0 +1,58 @@
+//! Nobody can ever run again: say so and end, as Go does.
+//!
+//! The verdict needs all of: a thread waits in `run`; every P idle and every M asleep; nothing
+//! runnable; no timer; and no thread in the process but the runtime's own, since any other thread
+//! could still wake a goroutine. It is reached by sysmon only after the process has been idle for a
+//! while, and again from time to time (a foreign thread may end without our knowing). What is read
+//! under the scheduler's lock cannot change: with all Ms asleep and no other thread, only this
+//! thread could change it.
+
+use super::{SCHED, clock, p};
+use crate::base::fatal::{Stderr, fatal};
+use crate::g::{GRef, State};
+use crate::sys;
+use std::fmt::Write as _;
+
+/// Reports a deadlock and ends the process, or returns whether it is worth looking again later
+/// without anything of ours having run in between.
+pub(super) fn check() -> bool {
+    let inner = SCHED.inner.lock();
+    let asleep = inner.ms == inner.idle_ms.len() && inner.runners_busy == 0;
+    if inner.runners == 0 || !asleep {
+        return false;
+    }
+    if !SCHED.global.is_empty() || clock::earliest() != sys::clock::NEVER {
+        return false;
+    }
+    let ours = inner.ms + inner.runners + 1;
+    if sys::proc::threads().is_none_or(|all| all > ours) {
+        return true;
+    }
+    drop(inner);
+    report()
+}
+
+fn report() -> ! {
+    if p::goroutines() == 0 {
+        fatal(format_args!("no goroutines (main called runtime.Goexit) - deadlock!"));
+    }
+    let mut text = String::from("all goroutines are asleep - deadlock!\n");
+    let mut all = Vec::new();
+    crate::stack::each_slot(|slot| {
+        // SAFETY: the slot comes from the stack room.
+        if let Some(g) = unsafe { GRef::of_slot(slot) }
+            && g.status.get() != State::Dead
+        {
+            all.push(g);
+        }
+    });
+    all.sort_by_key(|g| g.id.get());
+    for g in all {
+        let _ = write!(text, "\ngoroutine {} [{}]:\n", g.id.get(), g.reason.get().text());
+        if g.parent.get() != 0 {
+            let _ = writeln!(text, "created in goroutine {}", g.parent.get());
+        }
+    }
+    let _ = Stderr.write_str("");
+    fatal(format_args!("{text}"))
+}

@@ -1,0 +1,152 @@
+//! What an M runs next. The order is Go's: own timers; every 61st pick a look at the global queue;
+//! `runnext`; the ring; the global queue; then, as one of a bounded number of spinning Ms, other
+//! Ps' rings, timers and at last their `runnext`; then sleep.
+
+use super::m::M;
+use super::p::P;
+use super::{SCHED, clock, idle, ready, world};
+use crate::g::GRef;
+use crate::runq::Global;
+use crate::sys;
+
+/// Every so many picks the global queue and the ring come before `runnext`, so that a pair that
+/// talks through `runnext` starves nobody (Go: `schedtick % 61`).
+const FAIR: u32 = 61;
+/// How often an M goes round the other Ps before it gives up (Go: `stealTries`).
+const STEAL_PASSES: u32 = 4;
+/// How long a goroutine may lie in `runnext` of a P that runs before a thief wants it, in µs (Go).
+const NEXT_GRACE_US: u64 = 3;
+
+/// The next goroutine for `m`; sleeps until there is one.
+pub(super) fn next(m: &'static M) -> GRef {
+    loop {
+        let Some(p) = m.p() else {
+            idle::get_p_or_sleep(m);
+            continue;
+        };
+        if SCHED.stopping() {
+            world::stop_for_world(m);
+            continue;
+        }
+        let found = local(p).or_else(|| global_batch(p)).or_else(|| steal(m, p));
+        if let Some(g) = found {
+            p.learn(g);
+            return g;
+        }
+        idle::rest(m);
+    }
+}
+
+/// From what the P has to itself, and every 61st time from what all share.
+#[inline]
+fn local(p: &'static P) -> Option<GRef> {
+    if p.timers.next() != sys::clock::NEVER {
+        run_timers(p, p, sys::clock::now());
+    }
+    if p.bump_tick() % FAIR == 0 {
+        if let Some(g) = global_one().or_else(|| p.pop()) {
+            return Some(g);
+        }
+    }
+    p.replace_next(None).or_else(|| p.pop()).or_else(|| p.yielded.pop())
+}
+
+fn global_one() -> Option<GRef> {
+    // SAFETY: the global queue holds only GRefs.
+    SCHED.global.pop().map(|g| unsafe { GRef::from_ptr(g) })
+}
+
+/// This P's share of the global queue: the first to run, the rest to the ring.
+#[inline]
+fn global_batch(p: &'static P) -> Option<GRef> {
+    if SCHED.global.is_empty() {
+        return None;
+    }
+    let share = Global::<crate::g::G>::batch(SCHED.global.len(), SCHED.procs());
+    let first = global_one()?;
+    for _ in 1..share {
+        let Some(g) = global_one() else { break };
+        p.push(g);
+    }
+    Some(first)
+}
+
+/// Makes ready, on `p`, what is due in `from`'s timers.
+pub(super) fn run_timers(p: &'static P, from: &P, now: u64) {
+    from.timers.take_due(now, |task| {
+        // SAFETY: the timer heap held the task, and a sleeper is ended by nothing else.
+        unsafe { ready::ready_on(p, task) };
+    });
+}
+
+/// Takes from other Ps, as a spinning M.
+fn steal(m: &'static M, p: &'static P) -> Option<GRef> {
+    let procs = SCHED.procs();
+    if procs == 1 {
+        return None;
+    }
+    if !m.spinning.get() {
+        if !SCHED.spin.may_spin(procs as u32) {
+            return None;
+        }
+        m.spinning.set(true);
+    }
+    for pass in 1..=STEAL_PASSES {
+        let last = pass == STEAL_PASSES;
+        for id in SCHED.order().walk(p.rng.next_u32()) {
+            let victim = super::p_at(id);
+            if SCHED.stopping() {
+                return None;
+            }
+            if victim.id != p.id
+                && let Some(g) = steal_from(p, victim, last)
+            {
+                return Some(g);
+            }
+        }
+    }
+    None
+}
+
+fn steal_from(p: &'static P, victim: &'static P, last: bool) -> Option<GRef> {
+    if last && victim.timers.next() != sys::clock::NEVER {
+        run_timers(p, victim, sys::clock::now());
+        if let Some(g) = p.replace_next(None).or_else(|| p.pop()) {
+            return Some(g);
+        }
+    }
+    // SAFETY: we own `p`, whose ring is empty; the victim's ring holds only GRefs.
+    let stolen = unsafe { victim.ring.steal_into(&p.ring).map(|g| GRef::from_ptr(g)) };
+    if stolen.is_none() && last && victim.has_next() {
+        return steal_next(victim);
+    }
+    stolen
+}
+
+/// Takes the goroutine that waits in `runnext` of a P whose M is busy in a goroutine's own code.
+/// One that waits there for a moment only is about to be run, cheaper than we could.
+fn steal_next(victim: &'static P) -> Option<GRef> {
+    let tick = victim.tick();
+    sys::thread::nap(NEXT_GRACE_US);
+    if victim.tick() != tick || !victim.has_next() {
+        return None;
+    }
+    let _one = SCHED.revoke.try_lock()?;
+    let holder = victim.m()?;
+    holder.borrow(|| {
+        // The M may have changed its P since we looked; while it is kept out it cannot.
+        if !holder.p().is_some_and(|held| held.id == victim.id) {
+            return None;
+        }
+        victim.streak.set(0);
+        victim.lone.set(None);
+        victim.replace_next(None)
+    })?
+}
+
+/// Whether any P has something to steal, or is due to wake a sleeper; for an M about to sleep.
+pub(super) fn work_anywhere() -> bool {
+    !SCHED.global.is_empty()
+        || super::all_ps().any(|p| !p.ring.is_empty())
+        || clock::earliest() <= sys::clock::now()
+}

@@ -1,0 +1,192 @@
+//! Ms and Ps that have nothing to do, and how they come together again.
+//!
+//! Everything here happens under one lock (`SCHED.inner`): the lists of idle Ms and idle Ps, both
+//! last-in first-out so that the warmest is used first. The submit-versus-sleep handshake that
+//! keeps the lock off the fast paths is in `spin.rs`; this file performs what it decides:
+//!
+//! * submitter: publish the goroutine, then [`wake_one`]: fence, and if a P is idle and nobody
+//!   spins, start one spinning M;
+//! * sleeper ([`rest`]): under the lock re-check the global queue, put the P on the idle list; then
+//!   stop spinning, fence, re-check everything; only then sleep.
+
+use super::m::M;
+use super::p::P;
+use super::{Inner, SCHED, clock, find, run, sysmon};
+use crate::base::fatal::{Stderr, fatal};
+use crate::sys::clock::NEVER;
+use crate::sys::lock::Guard;
+use std::fmt::Write as _;
+
+/// If a P is idle and nobody is looking for work, starts somebody.
+#[inline]
+pub(super) fn wake_one() {
+    if SCHED.spin.should_wake() {
+        wake_slow();
+    }
+}
+
+#[cold]
+fn wake_slow() {
+    let mut inner = SCHED.inner.lock();
+    match take_p(&mut inner) {
+        Some(p) => start_m(inner, p, true),
+        None => SCHED.spin.wake_failed(), // under the lock, see S6
+    }
+}
+
+/// An idle P, if there is one.
+pub(super) fn take_p(inner: &mut Inner) -> Option<&'static P> {
+    let p = inner.idle_ps.pop()?;
+    SCHED.spin.p_busy();
+    Some(p)
+}
+
+/// Puts a P without work on the idle list.
+pub(super) fn put_p(inner: &mut Inner, p: &'static P) {
+    debug_assert!(!p.has_work());
+    inner.idle_ps.push(p);
+    SCHED.spin.p_idle();
+}
+
+/// Sets an M to work on `p`: an idle one, else a new thread.
+pub(super) fn start_m(mut inner: Guard<'_, Inner>, p: &'static P, spinning: bool) {
+    sysmon::rouse(&mut inner);
+    let m = inner.idle_ms.pop();
+    let (m, is_new) = match m {
+        Some(m) => (m, false),
+        None => (new_m(&mut inner), true),
+    };
+    m.next_p.set(Some(p));
+    m.spinning.set(spinning);
+    drop(inner);
+    if !is_new {
+        return m.note.wake();
+    }
+    if let Err(e) = crate::sys::thread::start("gort", move || run::m_main(m)) {
+        no_thread(&e);
+    }
+}
+
+fn new_m(inner: &mut Inner) -> &'static M {
+    if inner.ms >= inner.max_ms {
+        too_many_threads(inner.max_ms);
+    }
+    inner.ms += 1;
+    inner.ms_made += 1;
+    M::create(inner.ms_made)
+}
+
+/// The limit of threads is passed: Go's text and end.
+#[cold]
+pub(super) fn too_many_threads(limit: usize) -> ! {
+    let _ = writeln!(Stderr, "runtime: program exceeds {limit}-thread limit");
+    fatal(format_args!("thread exhaustion"));
+}
+
+/// The system refuses a thread: Go's text and end.
+#[cold]
+fn no_thread(e: &std::io::Error) -> ! {
+    let have = SCHED.inner.lock().ms;
+    let errno = e.raw_os_error().unwrap_or(0);
+    let _ = writeln!(
+        Stderr,
+        "runtime: failed to create new OS thread (have {have} already; errno={errno})"
+    );
+    if e.kind() == std::io::ErrorKind::WouldBlock {
+        let _ = writeln!(Stderr, "runtime: may need to increase max user processes (ulimit -u)");
+    }
+    fatal(format_args!("newosproc"));
+}
+
+/// Sleeps until somebody gives this M a P.
+fn stop_m(m: &'static M, mut inner: Guard<'_, Inner>) {
+    debug_assert!(m.p().is_none());
+    inner.idle_ms.push(m);
+    drop(inner);
+    m.note.sleep();
+    m.note.clear();
+    if let Some(p) = m.next_p.take() {
+        m.acquire(p);
+    }
+}
+
+/// For an M that has lost its P: takes an idle one, or sleeps.
+pub(super) fn get_p_or_sleep(m: &'static M) {
+    if m.spinning.replace(false) {
+        SCHED.spin.stop_spinning();
+    }
+    let mut inner = SCHED.inner.lock();
+    match take_p(&mut inner) {
+        Some(p) => m.acquire(p),
+        None => stop_m(m, inner),
+    }
+}
+
+/// Stops the world's M: sleeps without a P (the caller has settled the P).
+pub(super) fn sleep_without_p(m: &'static M, inner: Guard<'_, Inner>) {
+    stop_m(m, inner);
+}
+
+/// For an M that found nothing: gives its P up, looks once more, sleeps. On return the M may hold
+/// a P again and should look for work.
+pub(super) fn rest(m: &'static M) {
+    let mut inner = SCHED.inner.lock();
+    if SCHED.stopping() || !SCHED.global.is_empty() {
+        return;
+    }
+    let p = m.release().expect("rest is called with a P");
+    put_p(&mut inner, p);
+    drop(inner);
+    // Z2 to Z4 of the handshake: whoever goes to sleep looks at everything once more.
+    if m.spinning.replace(false) {
+        SCHED.spin.stop_spinning();
+    } else {
+        SCHED.spin.look_again();
+    }
+    if find::work_anywhere() {
+        let mut inner = SCHED.inner.lock();
+        if let Some(p) = take_p(&mut inner) {
+            m.acquire(p);
+            m.spinning.set(true);
+            SCHED.spin.start_spinning();
+            return;
+        }
+    }
+    if clock::keep(m) {
+        // Timers may be due: whoever keeps the clock looks for a P to run them on.
+        return;
+    }
+    stop_m(m, SCHED.inner.lock());
+}
+
+/// A spinning M has found work; if it was the last one spinning, another takes over the watch.
+pub(super) fn stop_spinning_with_work(m: &M) {
+    m.spinning.set(false);
+    if SCHED.spin.found_work() {
+        wake_one();
+    }
+}
+
+/// Finds a new holder for a P whose M is going to block: an M if there is anything to do for it,
+/// else the idle list.
+pub(super) fn hand_off(p: &'static P) {
+    let mut inner = SCHED.inner.lock();
+    if SCHED.stopping() {
+        return super::world::count_stopped(&mut inner, p);
+    }
+    if p.has_work() || !SCHED.global.is_empty() {
+        return start_m(inner, p, false);
+    }
+    // The M may be the last one awake: then somebody must keep the clock for what sleeps here.
+    if clock::nobody_keeps() && clock::earliest() != NEVER {
+        return start_m(inner, p, false);
+    }
+    put_p(&mut inner, p);
+    drop(inner);
+    // Z3 and Z4: work may have come while this P was on its way to the list.
+    SCHED.spin.look_again();
+    if find::work_anywhere() {
+        wake_one();
+    }
+    clock::nudge(p.timers.next());
+}

@@ -1,0 +1,188 @@
+//! P: the right to run goroutines, and what goes with it: a run queue, timers, free lists.
+//!
+//! *own* fields belong to the M that holds the P, inside the runtime, or to a thread that has
+//! borrowed that M's lease; while the P is idle or stopped they belong to the scheduler's lock.
+//! `runnext` is *own* although others peek at it: the owner reads and writes it without a
+//! read-modify-write, and a thief takes it only under a borrowed lease.
+
+use super::join::Cell as JoinCell;
+use super::m::M;
+use super::task::Task;
+use crate::base::rng::Rng;
+use crate::g::{G, GRef, Queue};
+use crate::runq::{FreeLocal, Ring};
+use crate::stack::MAX_RUNGS;
+use crate::timer::Timers;
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+/// Goroutine ids a P takes from the process's counter at a time (Go's `_GoidCacheBatch`).
+const ID_BATCH: u64 = 16;
+
+/// A processor.
+#[derive(Debug)]
+pub(crate) struct P {
+    /// *own*: runs before everything else: what the current goroutine has just made ready.
+    runnext: AtomicPtr<G>,
+    /// *own*: this P's part of the global queue, used while it is the only P (see `ready.rs`).
+    pub(super) yielded: Queue,
+    /// *own*: the lone goroutine the last `ready` left here, and how often in a row such a
+    /// goroutine was run by this very P (see `ready.rs`).
+    pub(super) lone: Cell<Option<GRef>>,
+    pub(super) streak: Cell<u8>,
+    /// Counts picks; stored by the owner, read by sysmon to see whether the P moves.
+    tick: AtomicU32,
+    /// *own*: ids not yet given out: next and end.
+    ids: Cell<(u64, u64)>,
+    /// Goroutines started and ended here; stored by the owner, summed by anyone.
+    spawned: AtomicU64,
+    exited: AtomicU64,
+    /// *own*: dead goroutines, a list per rung of the ladder.
+    pub(super) free: [FreeLocal<G>; MAX_RUNGS],
+    /// *own*: unused join cells.
+    pub(super) cells: FreeLocal<JoinCell>,
+    /// *own*: for steal order and select.
+    pub(super) rng: Rng,
+    /// Runnable goroutines; anyone may steal.
+    pub(super) ring: Ring<G>,
+    /// What sleeps here; anyone may look, under its own lock.
+    pub(super) timers: Timers<Task>,
+    /// The M that holds it. Written by that M inside the runtime or under the scheduler's lock.
+    m: AtomicPtr<M>,
+    /// Its number, an index into the table of all Ps.
+    pub(crate) id: u32,
+}
+
+// SAFETY: *own* cells are used by one party at a time (see the head); the rest are atomics, or
+// have their own protocol.
+unsafe impl Sync for P {}
+
+/// Started and ended by threads without a P.
+static SPAWNED_OUTSIDE: AtomicU64 = AtomicU64::new(0);
+static EXITED_OUTSIDE: AtomicU64 = AtomicU64::new(0);
+/// Next goroutine id to hand to a P; 1 is the first main goroutine's.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl P {
+    pub(super) fn create(id: u32) -> &'static Self {
+        Box::leak(Box::new(Self {
+            runnext: AtomicPtr::new(ptr::null_mut()),
+            yielded: Queue::new(),
+            lone: Cell::new(None),
+            streak: Cell::new(0),
+            tick: AtomicU32::new(0),
+            ids: Cell::new((0, 0)),
+            spawned: AtomicU64::new(0),
+            exited: AtomicU64::new(0),
+            free: [const { FreeLocal::new() }; MAX_RUNGS],
+            cells: FreeLocal::new(),
+            rng: Rng::new(u64::from(id) + crate::sys::clock::now()),
+            ring: Ring::new(),
+            timers: Timers::new(),
+            m: AtomicPtr::new(ptr::null_mut()),
+            id,
+        }))
+    }
+
+    /// Puts `g` before everything else; returns what was there. Owner only.
+    #[inline]
+    pub(super) fn replace_next(&self, g: Option<GRef>) -> Option<GRef> {
+        let new = g.map_or(ptr::null_mut(), |g| g.as_ptr().as_ptr());
+        let old = self.runnext.load(Ordering::Relaxed);
+        self.runnext.store(new, Ordering::Relaxed);
+        // SAFETY: only GRefs are stored.
+        NonNull::new(old).map(|g| unsafe { GRef::from_ptr(g) })
+    }
+
+    /// Whether something is there; from anyone, and only a hint except for the owner.
+    #[inline]
+    pub(super) fn has_next(&self) -> bool {
+        !self.runnext.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Whether the P has anything to run. Exact for the owner.
+    pub(super) fn has_work(&self) -> bool {
+        self.has_next() || !self.ring.is_empty() || !self.yielded.is_empty()
+    }
+
+    /// Appends to the ring; when it is full half of it goes to the global queue. Owner only.
+    #[inline]
+    pub(super) fn push(&self, g: GRef) {
+        // SAFETY: the caller owns this P and holds `g`.
+        unsafe { self.ring.push(g.as_ptr(), |g| super::SCHED.global.push(g)) };
+    }
+
+    /// Takes the oldest of the ring. Owner only.
+    #[inline]
+    pub(super) fn pop(&self) -> Option<GRef> {
+        // SAFETY: the caller owns this P; the ring holds only GRefs.
+        unsafe { self.ring.pop().map(|g| GRef::from_ptr(g)) }
+    }
+
+    /// One more pick; returns its number. Owner only.
+    #[inline]
+    pub(super) fn bump_tick(&self) -> u32 {
+        let t = self.tick.load(Ordering::Relaxed).wrapping_add(1);
+        self.tick.store(t, Ordering::Relaxed);
+        t
+    }
+
+    pub(super) fn tick(&self) -> u32 {
+        self.tick.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn m(&self) -> Option<&'static M> {
+        // SAFETY: `set_m` stores only `&'static M`s.
+        unsafe { self.m.load(Ordering::Acquire).as_ref() }
+    }
+
+    pub(super) fn set_m(&self, m: Option<&'static M>) {
+        let m = m.map_or(ptr::null_mut(), |m| ptr::from_ref(m).cast_mut());
+        self.m.store(m, Ordering::Release);
+    }
+}
+
+/// Books a goroutine's birth (`born`) or death on the P, or globally without one.
+#[inline]
+pub(super) fn count(p: Option<&P>, born: bool) {
+    let Some(p) = p else {
+        let c = if born { &SPAWNED_OUTSIDE } else { &EXITED_OUTSIDE };
+        c.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    let c = if born { &p.spawned } else { &p.exited };
+    c.store(c.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// Goroutines alive, from counters that are each exact but read one after the other. Deaths are
+/// read first, so that a goroutine is never missed that lives throughout.
+pub(crate) fn goroutines() -> usize {
+    let all = || super::all_ps();
+    let ended: u64 = EXITED_OUTSIDE.load(Ordering::Acquire)
+        + all().map(|p| p.exited.load(Ordering::Acquire)).sum::<u64>();
+    let born: u64 = SPAWNED_OUTSIDE.load(Ordering::Acquire)
+        + all().map(|p| p.spawned.load(Ordering::Acquire)).sum::<u64>();
+    born.saturating_sub(ended) as usize
+}
+
+/// Goroutines ever started.
+pub(crate) fn goroutines_created() -> u64 {
+    SPAWNED_OUTSIDE.load(Ordering::Relaxed)
+        + super::all_ps().map(|p| p.spawned.load(Ordering::Relaxed)).sum::<u64>()
+}
+
+/// A number for a new goroutine, from the P's batch.
+#[inline]
+pub(super) fn next_id(p: Option<&P>) -> u64 {
+    let Some(p) = p else {
+        return NEXT_ID.fetch_add(1, Ordering::Relaxed);
+    };
+    let (mut next, mut end) = p.ids.get();
+    if next == end {
+        next = NEXT_ID.fetch_add(ID_BATCH, Ordering::Relaxed);
+        end = next + ID_BATCH;
+    }
+    p.ids.set((next + 1, end));
+    next
+}

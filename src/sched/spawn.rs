@@ -1,0 +1,178 @@
+//! Birth and death of goroutines.
+//!
+//! A dead goroutine goes to a free list of its rung (per P, spilling to a global one); a new one is
+//! taken from the lowest rung that has a dead one or may still create a slot (`stack/ladder.rs`).
+//! Fresh slots are made in growing batches, since touching one costs microseconds.
+
+use super::current::current;
+use super::m::M;
+use super::p::{self, P};
+use super::ready::{submit_global, submit_local};
+use super::task::Task;
+use super::{SCHED, boot};
+use crate::base::atomic::Ordering;
+use crate::g::{G, GRef, OFF_LADDER, State};
+use crate::stack::{self, Exhausted, MAX_RUNGS};
+use std::ptr::NonNull;
+
+/// Most slots made at once.
+const BATCH: usize = 16;
+
+/// What a spawner can choose.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// A stack of its own size class instead of the ladder's.
+    pub(crate) class: Option<u8>,
+    /// For people.
+    pub(crate) name: Option<Box<str>>,
+    /// The goroutine that `run` waits for.
+    pub(crate) is_main: bool,
+}
+
+/// Starts a goroutine that runs `f`, which must catch its panics and fit
+/// (`g::MAX_INLINE_CLOSURE`). Returns its id.
+///
+/// # Errors
+/// [`Exhausted`] when no stack can be had; nothing has happened then, and `f` is dropped.
+///
+/// # Safety
+/// What `f` borrows outlives the goroutine.
+#[inline]
+pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, Exhausted> {
+    let m = current();
+    let p = m.and_then(M::enter);
+    // SAFETY: handed on to the caller.
+    let result = unsafe { prepare(m, p, options, f) };
+    let result = result.map(|g| {
+        let id = g.id.get();
+        match p {
+            Some(p) => submit_local(p, g),
+            None => submit_global(g),
+        }
+        id
+    });
+    if let Some(m) = m {
+        m.leave();
+    }
+    result
+}
+
+/// As [`spawn`], but the goroutine is returned instead of queued: the main goroutine, which the
+/// calling thread runs itself.
+///
+/// # Errors
+/// As for [`spawn`].
+///
+/// # Safety
+/// As for [`spawn`].
+pub(super) unsafe fn prepare<F: FnOnce()>(
+    m: Option<&'static M>,
+    p: Option<&'static P>,
+    options: Options,
+    f: F,
+) -> Result<GRef, Exhausted> {
+    let g = match options.class {
+        None => take(p)?,
+        Some(class) => take_off_ladder(class)?,
+    };
+    g.id.set(p::next_id(p));
+    g.parent.set(m.and_then(M::curg).map_or(0, |g| g.id.get()));
+    g.is_main.set(options.is_main);
+    if options.name.is_some() {
+        g.name.set(options.name);
+    }
+    // SAFETY: `take` gave us a dead goroutine; the rest is the caller's promise.
+    unsafe { g.prepare(f) };
+    g.status.set(State::Dead, State::Runnable);
+    p::count(p, true);
+    Ok(g)
+}
+
+/// A dead goroutine of the lowest rung that has one.
+#[inline]
+fn take(p: Option<&P>) -> Result<GRef, Exhausted> {
+    let ladder = boot::ladder();
+    let mut refused = None;
+    for (rung, of) in ladder.rungs().iter().enumerate() {
+        let free = match p {
+            Some(p) => p.free[rung].pop(&SCHED.free[rung]),
+            None => SCHED.free[rung].pop(),
+        };
+        if let Some(g) = free {
+            // SAFETY: free lists hold only GRefs.
+            return Ok(unsafe { GRef::from_ptr(g) });
+        }
+        let made = SCHED.made[rung].load(Ordering::Relaxed);
+        if made >= of.share {
+            continue;
+        }
+        match create(p, rung, of.class, made) {
+            Ok(g) => return Ok(g),
+            Err(e) => {
+                // The next rung needs less; this one is not tried again before that one ends.
+                refused.get_or_insert(e);
+            }
+        }
+    }
+    Err(refused.unwrap_or_else(|| Exhausted {
+        bytes: 0,
+        error: std::io::Error::other("every rung of the stack ladder is in use"),
+    }))
+}
+
+/// Makes new goroutines of a rung: one to return, the rest of the batch for the free list.
+#[cold]
+fn create(p: Option<&P>, rung: usize, class: u8, made: usize) -> Result<GRef, Exhausted> {
+    // SAFETY: (both `create`s) the slot is fresh and ours.
+    let first = unsafe { GRef::create(stack::fresh(class)?, rung as u8) };
+    let batch = if p.is_some() { (made / 4).clamp(1, BATCH) } else { 1 };
+    let mut count = 1;
+    while count < batch {
+        let Ok(slot) = stack::fresh(class) else { break };
+        let g = unsafe { GRef::create(slot, rung as u8) };
+        free(p, rung, g.as_ptr());
+        count += 1;
+    }
+    SCHED.made[rung].fetch_add(count, Ordering::Relaxed);
+    Ok(first)
+}
+
+fn free(p: Option<&P>, rung: usize, g: NonNull<G>) {
+    match p {
+        // SAFETY: control blocks live for ever, and the caller gives this one up.
+        Some(p) => unsafe { p.free[rung].push(g, &SCHED.free[rung]) },
+        // SAFETY: as above.
+        None => unsafe { SCHED.free[rung].push(g) },
+    }
+}
+
+/// A dead goroutine with a stack of its own class.
+#[cold]
+fn take_off_ladder(class: u8) -> Result<GRef, Exhausted> {
+    if let Some(g) = SCHED.off_ladder[class as usize].pop() {
+        // SAFETY: free lists hold only GRefs.
+        return Ok(unsafe { GRef::from_ptr(g) });
+    }
+    // SAFETY: the slot is fresh and ours.
+    Ok(unsafe { GRef::create(stack::fresh(class)?, OFF_LADDER) })
+}
+
+/// Puts a dead goroutine away. On the scheduler's stack.
+#[inline]
+pub(super) fn retire(m: &'static M, g: GRef) {
+    let p = m.p();
+    p::count(p, false);
+    drop(g.name.take());
+    let rung = g.rung.get();
+    if (rung as usize) < MAX_RUNGS {
+        free(p, rung as usize, g.as_ptr());
+    } else {
+        // SAFETY: control blocks live for ever, and this one is dead and ours.
+        unsafe { SCHED.off_ladder[g.slot.class as usize].push(g.as_ptr()) };
+    }
+}
+
+/// The task of a goroutine, for those who enqueue it before it runs.
+pub(crate) fn task_of(g: GRef) -> Task {
+    Task::of(g)
+}

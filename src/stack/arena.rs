@@ -1,0 +1,205 @@
+//! Size classes and the mappings their slots are carved from.
+//!
+//! Class `k` has slots that reserve `2^k` bytes. A class maps chunks, the first of a few slots and
+//! each later one twice as large; when a large chunk is refused (RLIMIT_AS, overcommit, a small
+//! address space) it tries smaller ones down to a single slot before it reports [`Exhausted`], and
+//! the ladder then steps down a rung.
+//!
+//! Invariant: the chunk table of a class only grows, and `taken` only counts up; a slot is handed
+//! out once and from then on belongs to whoever got it.
+
+use super::guard;
+use crate::sys::lock::Lock;
+use crate::sys::mem::{self, PAGE};
+use memmap2::{MmapMut, MmapOptions};
+use std::io;
+
+/// Log2 of the smallest and the largest class.
+const MIN_LOG2: usize = 16;
+/// Number of size classes: 64 KiB to 64 TiB, or to 256 MiB on 32-bit targets.
+pub(crate) const CLASSES: usize = if cfg!(target_pointer_width = "64") { 31 } else { 13 };
+/// Slots in a class's first chunk; each further chunk doubles up to a terabyte or 16,384 slots.
+const FIRST_CHUNK: usize = 16;
+const LARGEST_CHUNK: usize = 16_384;
+const LARGEST_CHUNK_BYTES: usize =
+    if cfg!(target_pointer_width = "64") { 1 << 40 } else { 1 << 26 };
+/// Neighbouring slots' tops differ by this much more than the power of two, so that they do not
+/// share second-level cache sets and page-table cache lines.
+const STAGGER: usize = PAGE;
+/// Bytes by which tops differ within a page, and how many different ones there are.
+const COLOUR: usize = 128;
+const COLOURS: usize = 12;
+
+/// Memory for one goroutine. See the drawing in the room's head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    /// Lowest address; the guard begins here.
+    pub(crate) base: usize,
+    /// Lowest usable address: the guard ends here.
+    pub(crate) limit: usize,
+    /// One past the highest usable address (below the colour).
+    pub(crate) top: usize,
+    /// Size class, an index for [`class_bytes`].
+    pub(crate) class: u8,
+}
+
+/// No slot could be had: the operating system's reason and what was asked of it.
+#[derive(Debug)]
+pub(crate) struct Exhausted {
+    /// Bytes per slot that were wanted.
+    pub(crate) bytes: usize,
+    /// What the system said.
+    pub(crate) error: io::Error,
+}
+
+impl Exhausted {
+    /// What to tell a person.
+    pub(crate) fn describe(&self) -> String {
+        format!("no stack of {} bytes could be reserved: {}", self.bytes, self.error)
+    }
+}
+
+struct Chunk {
+    map: MmapMut,
+    slots: usize,
+    taken: usize,
+}
+
+#[derive(Default)]
+struct Class {
+    chunks: Vec<Chunk>,
+}
+
+static TABLE: [Lock<Class>; CLASSES] = [const { Lock::new(Class { chunks: Vec::new() }) }; CLASSES];
+
+/// Smallest class whose slots reserve at least `bytes`; `None` beyond the largest.
+pub(crate) fn class_for(bytes: usize) -> Option<u8> {
+    let log2 = bytes.max(1 << MIN_LOG2).checked_next_power_of_two()?.trailing_zeros() as usize;
+    (log2 - MIN_LOG2 < CLASSES).then_some((log2 - MIN_LOG2) as u8)
+}
+
+/// Bytes a slot of the class reserves, guard included.
+pub(crate) fn class_bytes(class: u8) -> usize {
+    1 << (class as usize + MIN_LOG2)
+}
+
+fn stride(class: u8) -> usize {
+    class_bytes(class) + STAGGER
+}
+
+/// Where the first slot lies in a chunk. Large slots begin in the middle of a 2 MiB page-table
+/// page, so that a slot's guard and the hot top of the slot below share one.
+fn lead(class: u8) -> usize {
+    if class_bytes(class) >= 2 << 20 { 1 << 20 } else { 0 }
+}
+
+fn slot_at(class: u8, chunk: &Chunk, index: usize) -> Slot {
+    let base = chunk.map.as_ptr().expose_provenance() + lead(class) + index * stride(class);
+    let limit = base + guard::guard_len(class_bytes(class));
+    let top = base + stride(class) - (index % COLOURS) * COLOUR;
+    Slot { base, limit, top, class }
+}
+
+/// A slot never used before, guarded, its pages untouched.
+///
+/// # Errors
+/// [`Exhausted`] when not even a single slot of the class can be mapped or guarded.
+pub(crate) fn fresh(class: u8) -> Result<Slot, Exhausted> {
+    let fail = |error| Exhausted { bytes: class_bytes(class), error };
+    let slot = {
+        let mut table = TABLE[class as usize].lock();
+        if table.chunks.last().is_none_or(|c| c.taken == c.slots) {
+            let chunk =
+                map_chunk(class, table.chunks.last().map_or(0, |c| c.slots)).map_err(fail)?;
+            table.chunks.push(chunk);
+        }
+        let chunk = table.chunks.last_mut().expect("pushed above");
+        chunk.taken += 1;
+        slot_at(class, chunk, chunk.taken - 1)
+    };
+    // SAFETY: the slot was taken from the chunk above, nobody else has it.
+    if let Err(error) = unsafe { guard::install(slot.base, slot.limit - slot.base) } {
+        // An unguarded slot is never handed out; it stays taken, which costs address space only.
+        return Err(fail(error));
+    }
+    Ok(slot)
+}
+
+fn map_chunk(class: u8, previous: usize) -> io::Result<Chunk> {
+    let most = (LARGEST_CHUNK_BYTES / class_bytes(class)).clamp(1, LARGEST_CHUNK);
+    let mut slots = (previous * 2).max(FIRST_CHUNK).min(most);
+    loop {
+        let len = lead(class) + slots * stride(class);
+        match MmapOptions::new().len(len).no_reserve_swap().map_anon() {
+            Ok(map) => {
+                // SAFETY: the mapping is ours, and advice does not change its contents.
+                unsafe { mem::no_huge_pages(map.as_ptr().addr(), len) };
+                return Ok(Chunk { map, slots, taken: 0 });
+            }
+            Err(e) if slots == 1 => return Err(e),
+            Err(_) => slots /= 2,
+        }
+    }
+}
+
+/// Calls `f` with every slot ever handed out, class by class, oldest first. A slot handed out a
+/// moment ago may not have been written yet (its memory reads as zeroes).
+pub(crate) fn each_slot(mut f: impl FnMut(Slot)) {
+    for class in 0..CLASSES as u8 {
+        let chunks = TABLE[class as usize].lock().chunks.len();
+        for i in 0..chunks {
+            let taken = TABLE[class as usize].lock().chunks[i].taken;
+            for index in 0..taken {
+                let slot = slot_at(class, &TABLE[class as usize].lock().chunks[i], index);
+                f(slot);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_round_up_and_end() {
+        assert_eq!(class_bytes(class_for(0).unwrap()), 64 << 10);
+        assert_eq!(class_bytes(class_for((64 << 10) + 1).unwrap()), 128 << 10);
+        assert_eq!(class_bytes(class_for(1 << 30).unwrap()), 1 << 30);
+        assert!(class_for(usize::MAX).is_none());
+        assert!(class_for(1 << 47).is_none());
+    }
+
+    #[test]
+    fn slots_are_disjoint_usable_and_guarded() {
+        let class = class_for(256 << 10).unwrap();
+        let slots: Vec<Slot> = (0..40).map(|_| fresh(class).unwrap()).collect();
+        for pair in slots.windows(2) {
+            let apart = pair[1].base.abs_diff(pair[0].base);
+            assert!(apart >= stride(class), "{pair:?}");
+        }
+        for s in &slots {
+            assert!(s.limit > s.base && s.top - s.limit > class_bytes(class) / 2, "{s:?}");
+            for at in [s.limit, s.top - 8] {
+                let p = std::ptr::with_exposed_provenance_mut::<u64>(at);
+                // SAFETY: both addresses lie in the usable part of a slot that is ours.
+                unsafe { p.write(7) };
+                // SAFETY: as above.
+                assert_eq!(unsafe { p.read() }, 7);
+            }
+            assert!(!readable(s.base) && !readable(s.limit - 1), "the guard is open: {s:?}");
+        }
+        let mut seen = 0;
+        each_slot(|s| seen += usize::from(slots.iter().any(|mine| mine.base == s.base)));
+        assert_eq!(seen, slots.len());
+    }
+
+    /// Asks the kernel, without touching the byte ourselves: a write(2) from it fails if guarded.
+    fn readable(addr: usize) -> bool {
+        use std::io::Write;
+        let (_reader, mut writer) = std::io::pipe().unwrap();
+        let byte = std::ptr::with_exposed_provenance::<u8>(addr);
+        // SAFETY: the slice is only passed to the kernel, which answers EFAULT for a bad address.
+        writer.write(unsafe { std::slice::from_raw_parts(byte, 1) }).is_ok()
+    }
+}

@@ -1,0 +1,122 @@
+//! The ladder: how much address space a goroutine's stack reserves, by how many are alive.
+//!
+//! A reservation of 1 GiB costs 8 KB of page tables and there are only 131,070 of them; one of
+//! 256 KiB costs 0.5 KB. So the first goroutines alive get the largest slots and the crowd gets
+//! dense ones. No count of the living is needed: a rung may *create* only as many slots as its
+//! share, dead slots are reused lowest rung first, so a higher rung is reached exactly when all of
+//! the lower rungs' slots are alive.
+
+use super::arena::{class_bytes, class_for};
+use std::fmt;
+
+/// Most rungs a ladder can have: each keeps a free list in every P.
+pub(crate) const MAX_RUNGS: usize = 4;
+
+/// One step of the ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rung {
+    /// Size class of the slots.
+    pub(crate) class: u8,
+    /// How many slots this rung may create; `usize::MAX` on the last.
+    pub(crate) share: usize,
+}
+
+/// A checked ladder, capped at the maximum stack size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ladder {
+    rungs: [Rung; MAX_RUNGS],
+    len: usize,
+}
+
+/// Why a ladder was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LadderError(pub(crate) String);
+
+impl fmt::Display for LadderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Ladder {
+    /// The measured default of the design: 1 GiB for the first 16,384, 64 MiB up to 131,072,
+    /// 256 KiB beyond.
+    #[cfg(target_pointer_width = "64")]
+    pub(crate) const DEFAULT: &'static [(usize, usize)] =
+        &[(16_384, 1 << 30), (131_072, 64 << 20), (usize::MAX, 256 << 10)];
+    /// Small address spaces: a few large ones, then dense.
+    #[cfg(target_pointer_width = "32")]
+    pub(crate) const DEFAULT: &'static [(usize, usize)] =
+        &[(4, 64 << 20), (256, 1 << 20), (usize::MAX, 128 << 10)];
+
+    /// Checks `steps` (goroutines alive up to, bytes reserved for each) and rounds the sizes up to
+    /// powers of two, none above `max_stack`.
+    pub(crate) fn new(steps: &[(usize, usize)], max_stack: usize) -> Result<Self, LadderError> {
+        let refuse = |why: String| Err(LadderError(why));
+        if steps.is_empty() || steps.len() > MAX_RUNGS {
+            return refuse(format!(
+                "a stack ladder has 1 to {MAX_RUNGS} rungs, not {}",
+                steps.len()
+            ));
+        }
+        let mut rungs = [Rung { class: 0, share: 0 }; MAX_RUNGS];
+        let mut below = 0;
+        for (i, &(upto, bytes)) in steps.iter().enumerate() {
+            let last = i + 1 == steps.len();
+            if bytes == 0 {
+                return refuse(format!("rung {i} of the stack ladder reserves 0 bytes"));
+            }
+            if !last && upto <= below {
+                return refuse(format!("rung {i} ends at {upto}, not after the rung before it"));
+            }
+            let Some(class) = class_for(bytes.min(max_stack)) else {
+                return refuse(format!("rung {i} reserves {bytes} bytes, more than can be mapped"));
+            };
+            if i > 0 && class_bytes(class) > class_bytes(rungs[i - 1].class) {
+                return refuse(format!("rung {i} is larger than the rung before it"));
+            }
+            let share = if last { usize::MAX } else { upto - below };
+            rungs[i] = Rung { class, share };
+            below = upto;
+        }
+        Ok(Self { rungs, len: steps.len() })
+    }
+
+    pub(crate) fn rungs(&self) -> &[Rung] {
+        &self.rungs[..self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_ladder_is_as_documented() {
+        let l = Ladder::new(Ladder::DEFAULT, super::super::DEFAULT_MAX_STACK).unwrap();
+        let shares: Vec<usize> = l.rungs().iter().map(|r| r.share).collect();
+        assert_eq!(shares, [16_384, 131_072 - 16_384, usize::MAX]);
+        let bytes: Vec<usize> = l.rungs().iter().map(|r| class_bytes(r.class)).collect();
+        assert_eq!(bytes, [1 << 30, 64 << 20, 256 << 10]);
+    }
+
+    #[test]
+    fn bad_ladders_are_refused_with_a_reason() {
+        for (steps, why) in [
+            (&[][..], "1 to 4 rungs"),
+            (&[(10, 0)], "reserves 0 bytes"),
+            (&[(10, 1 << 20), (10, 1 << 20), (20, 1 << 20)], "not after"),
+            (&[(10, 1 << 20), (20, 1 << 30)], "larger than"),
+        ] {
+            let err = Ladder::new(steps, 1 << 30).unwrap_err();
+            assert!(err.0.contains(why), "{err}");
+        }
+        assert!(Ladder::new(&[(1, usize::MAX)], usize::MAX).is_err());
+    }
+
+    #[test]
+    fn the_cap_cuts_every_rung() {
+        let l = Ladder::new(Ladder::DEFAULT, 1 << 20).unwrap();
+        assert!(l.rungs().iter().all(|r| class_bytes(r.class) <= 1 << 20));
+    }
+}

@@ -1,0 +1,31 @@
+//! Memory to run on: size classes carved from large lazily committed mappings, with guards.
+//!
+//! Stacks grow in place: a slot reserves its whole size at once, the kernel commits pages as they
+//! are touched, and nothing ever moves, because native code keeps raw pointers into its stack.
+//! Slots are never unmapped, so a pointer into a slot stays readable for the life of the process;
+//! a dead goroutine's slot goes to a free list (the scheduler's), not back here.
+//!
+//! ```text
+//!   base                                                     top = base + stride of the class
+//!    │ guard (faults) │ usable stack, grows downwards ...  │ control block │ colour │
+//!    └────────────────┴────────────────────────────────────┴───────────────┴────────┘
+//! ```
+//! The *colour* shifts the hot top of neighbouring slots to different cache sets: without it all
+//! of them would compete for the same eight lines of the first-level cache.
+
+mod arena;
+mod guard;
+mod ladder;
+
+pub(crate) use arena::{CLASSES, Exhausted, Slot, class_for, each_slot, fresh};
+pub(crate) use ladder::{Ladder, MAX_RUNGS};
+
+/// Smallest stack a goroutine can be given, in bytes.
+pub(crate) const MIN_STACK: usize = 64 << 10;
+
+/// Default cap of a goroutine's stack: 1 GiB on 64-bit targets, 250 MB on 32-bit (Go's limits).
+#[cfg(target_pointer_width = "64")]
+pub(crate) const DEFAULT_MAX_STACK: usize = 1 << 30;
+/// Default cap of a goroutine's stack: 1 GiB on 64-bit targets, 250 MB on 32-bit (Go's limits).
+#[cfg(target_pointer_width = "32")]
+pub(crate) const DEFAULT_MAX_STACK: usize = 250_000_000;

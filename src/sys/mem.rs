@@ -1,0 +1,77 @@
+//! Memory calls: guards, page advice, limits. No policy: which guard to use and when is the
+//! stack room's decision.
+
+use std::io;
+
+/// The system page size in bytes; 4096 on every target the crate runs on today.
+pub(crate) const PAGE: usize = 4096;
+
+/// `MADV_GUARD_INSTALL`, Linux 6.13: a guard that lives in the page table and costs no VMA.
+const MADV_GUARD_INSTALL: libc::c_int = 102;
+/// `MADV_GUARD_REMOVE`, Linux 6.13.
+const MADV_GUARD_REMOVE: libc::c_int = 103;
+
+fn check(rc: libc::c_int) -> io::Result<()> {
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes `[addr, addr + len)` fault on every access without splitting its mapping.
+///
+/// # Errors
+/// `EINVAL` on kernels before 6.13.
+///
+/// # Safety
+/// The range is page-aligned, lies in a private anonymous mapping of ours, and nobody uses it.
+pub(crate) unsafe fn guard_install(addr: usize, len: usize) -> io::Result<()> {
+    // SAFETY: the caller owns the range (see above); the call drops its contents.
+    check(unsafe { libc::madvise(std::ptr::without_provenance_mut(addr), len, MADV_GUARD_INSTALL) })
+}
+
+/// Takes back [`guard_install`]: the range reads as zeroes again.
+///
+/// # Safety
+/// As for [`guard_install`].
+pub(crate) unsafe fn guard_remove(addr: usize, len: usize) -> io::Result<()> {
+    // SAFETY: the caller owns the range.
+    check(unsafe { libc::madvise(std::ptr::without_provenance_mut(addr), len, MADV_GUARD_REMOVE) })
+}
+
+/// Makes the range inaccessible with `mprotect`: works everywhere, splits the mapping (two VMAs).
+///
+/// # Safety
+/// As for [`guard_install`].
+pub(crate) unsafe fn protect_none(addr: usize, len: usize) -> io::Result<()> {
+    // SAFETY: the caller owns the range.
+    check(unsafe { libc::mprotect(std::ptr::without_provenance_mut(addr), len, libc::PROT_NONE) })
+}
+
+/// Asks the kernel never to back the range with huge pages: one touched byte of a stack must not
+/// commit 2 MiB. Kernels without transparent huge pages refuse; that is as good.
+///
+/// # Safety
+/// The range is a mapping of ours.
+pub(crate) unsafe fn no_huge_pages(addr: usize, len: usize) {
+    // SAFETY: advice on our own mapping; failure leaves everything as it was.
+    let _ = unsafe {
+        libc::madvise(std::ptr::without_provenance_mut(addr), len, libc::MADV_NOHUGEPAGE)
+    };
+}
+
+/// Gives the pages of the range back to the kernel; they read as zeroes at the next touch.
+///
+/// # Safety
+/// The range is page-aligned memory of ours whose contents nobody needs.
+pub(crate) unsafe fn dont_need(addr: usize, len: usize) -> io::Result<()> {
+    // SAFETY: the caller gives the contents up.
+    check(unsafe {
+        libc::madvise(std::ptr::without_provenance_mut(addr), len, libc::MADV_DONTNEED)
+    })
+}
+
+/// `vm.max_map_count`, or the kernel's default where it cannot be read.
+pub(crate) fn max_map_count() -> usize {
+    std::fs::read_to_string("/proc/sys/vm/max_map_count")
+        .ok()
+        .and_then(|s| s.trim().parse().ok())
+        .unwrap_or(65_530)
+}

@@ -1,0 +1,14 @@
+//! Every libc call of the crate, wrapped; no policy.
+//!
+//! Invariant: `libc::` is written in this room and nowhere else in `src/`.
+
+mod cgroup;
+pub(crate) mod clock;
+pub(crate) mod cpu;
+pub(crate) mod futex;
+pub(crate) mod lock;
+pub(crate) mod mem;
+pub(crate) mod note;
+pub(crate) mod proc;
+pub(crate) mod signal;
+pub(crate) mod thread;

@@ -1,0 +1,22 @@
+//! Time: sleeping.
+
+use crate::sched;
+use crate::sys::clock;
+use std::time::Duration;
+
+/// Blocks the calling goroutine (or plain thread) for at least `d`; returns at once for zero, without
+/// yielding (Go).
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// gort::run(|| {
+///     let start = Instant::now();
+///     gort::time::sleep(Duration::from_millis(2));
+///     assert!(start.elapsed() >= Duration::from_millis(2));
+/// });
+/// ```
+pub fn sleep(d: Duration) {
+    if !d.is_zero() {
+        sched::sleep_until(clock::after(d));
+    }
+}
