@@ -6,6 +6,7 @@
 pub(crate) mod atomic;
 pub(crate) mod fatal;
 pub(crate) mod heap;
+pub(crate) mod hint;
 #[cfg(loom)]
 pub(crate) mod ipi;
 pub(crate) mod oneshot;

@@ -106,6 +106,15 @@ impl<T: Linked> FreeLocal<T> {
         x
     }
 
+    /// What [`pop`](Self::pop) will return next, if it is here: for the owner to prefetch.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<NonNull<T>> {
+        let hot = self.hot.replace(Chain::EMPTY);
+        let head = hot.head;
+        self.hot.set(hot);
+        head
+    }
+
     /// Elements here.
     pub(crate) fn len(&self) -> usize {
         let (hot, cold) = (self.hot.replace(Chain::EMPTY), self.cold.replace(Chain::EMPTY));

@@ -124,6 +124,15 @@ impl<T> Ring<T> {
         None
     }
 
+    /// The element `ahead` places behind the oldest, if there is one: for the owner to look at (it
+    /// may be stolen at any time), say to prefetch it.
+    #[inline]
+    pub(crate) fn peek(&self, ahead: u32) -> Option<NonNull<T>> {
+        let head = self.head.load(Ordering::Relaxed);
+        let len = self.tail.load(Ordering::Relaxed).wrapping_sub(head);
+        (ahead < len).then(|| self.element(head.wrapping_add(ahead)))
+    }
+
     /// Takes half of this ring, rounded up, limited by the room in `dst`: the last one taken is
     /// returned, to be run now, the others are appended to `dst`.
     ///

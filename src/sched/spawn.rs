@@ -99,7 +99,11 @@ fn take(p: Option<&P>) -> Result<GRef, Exhausted> {
             None => SCHED.free[rung].pop(),
         };
         if let Some(g) = free {
-            // SAFETY: free lists hold only GRefs.
+            if let Some(later) = p.and_then(|p| p.free[rung].peek()) {
+                // SAFETY: free lists hold only GRefs.
+                unsafe { GRef::from_ptr(later) }.prefetch();
+            }
+            // SAFETY: as above.
             return Ok(unsafe { GRef::from_ptr(g) });
         }
         let made = SCHED.made[rung].load(Ordering::Relaxed);
