@@ -24,6 +24,7 @@
 //! thread-local borrow, nothing shared with a thread-local, and no guard bound to its thread across
 //! anything that may block.
 #![cfg_attr(not(test), warn(clippy::print_stderr))]
+// A model drives what it is about; the rest of its room lies idle.
 #![cfg_attr(any(loom, shuttle), allow(dead_code))]
 
 mod base;

@@ -5,6 +5,8 @@
 
 pub(crate) mod atomic;
 pub(crate) mod fatal;
+#[cfg(all(test, any(loom, shuttle)))]
+pub(crate) mod check;
 pub(crate) mod heap;
 pub(crate) mod hint;
 #[cfg(loom)]

@@ -57,8 +57,7 @@
 //! R6 Release -> E3 Acquire: all the borrower did. `grant` Release -> R1 Acquire: a revoker that asks
 //! for a new lease cannot read an `inside` older than it.
 //!
-//! *Surrender against Asked.* The owner gives its P up by a plain store of Taken, whatever it
-//! replaces. If a revoker stands at Asked, it loses: at R4 its CAS fails; at R5, having read the 0
+//! *Surrender against Asked.* The owner gives its P up by a swap to Taken, whatever it replaces. If a revoker stands at Asked, it loses: at R4 its CAS fails; at R5, having read the 0
 //! of a later L1 (or a Held granted since), it finds something else than Asked and gives up. Nobody
 //! but the revoker writes Asked, so finding it at R5 means the same lease it asked for, and from
 //! then on the owner cannot surrender: it would have to get past E3 first.
@@ -163,9 +162,9 @@ impl Lease {
     /// asked so far.
     pub(crate) fn surrender(&self) {
         debug_assert!(self.inside.load(Ordering::Relaxed));
-        debug_assert_ne!(self.state.load(Ordering::Relaxed), TAKEN);
-        // Relaxed: the revoker that this must stop reads `inside` after our leave, with Acquire.
-        self.state.store(TAKEN, Ordering::Relaxed);
+        // Relaxed: the revoker that this must stop at R5 reads `inside` of our next leave.
+        let before = self.state.swap(TAKEN, Ordering::Relaxed);
+        debug_assert_ne!(before, TAKEN);
     }
 
     /// Takes the P if its M is outside. True: the P is the caller's, with all that the M did to it.
@@ -173,28 +172,44 @@ impl Lease {
     /// `barrier` returns after the owner has executed a full fence since the call (membarrier), or,
     /// on a lease made `fenced`, is a full fence itself. One revoker at a time per lease.
     pub(crate) fn try_revoke(&self, barrier: impl FnOnce()) -> bool {
-        let out = self.shut_out(barrier);
-        if out {
-            // Release: an owner that reads Taken sees what the revoker did before.
-            self.state.store(TAKEN, Ordering::Release); // R6
-        }
-        out
+        self.revoke_with(barrier, || ()).is_some()
+    }
+
+    /// As [`try_revoke`](Self::try_revoke), and runs `f` before the M can learn that its P is gone and
+    /// look for another: the moment to read what the M keeps beside the lease, such as which P it is
+    /// on. Make it short.
+    pub(crate) fn revoke_with<R>(
+        &self,
+        barrier: impl FnOnce(),
+        f: impl FnOnce() -> R,
+    ) -> Option<R> {
+        self.while_out(barrier, TAKEN, f)
     }
 
     /// Runs `f` with the P if its M is outside, and keeps the M out for as long: make it short. The
     /// M never learns of it. `barrier` and the one revoker as in [`try_revoke`](Self::try_revoke).
     pub(crate) fn borrow<R>(&self, barrier: impl FnOnce(), f: impl FnOnce() -> R) -> Option<R> {
-        /// Gives the lease back, also when `f` unwinds: the owner spins for it.
-        struct Return<'a>(&'a Lease);
-        impl Drop for Return<'_> {
+        self.while_out(barrier, self.held, f)
+    }
+
+    /// R1 to R6: runs `f` if the owner is out, and leaves the lease in state `then`.
+    fn while_out<R>(&self, barrier: impl FnOnce(), then: u32, f: impl FnOnce() -> R) -> Option<R> {
+        /// Ends Asked in any case: the owner spins for it. The lease is given back if `f` unwinds.
+        struct Decide<'a> {
+            state: &'a AtomicU32,
+            then: u32,
+        }
+        impl Drop for Decide<'_> {
             fn drop(&mut self) {
-                // Release: pairs with E3; the owner sees the P as we leave it.
-                self.0.state.store(self.0.held, Ordering::Release); // R6
+                // Release: pairs with E3; the owner sees what `f` did.
+                self.state.store(self.then, Ordering::Release); // R6
             }
         }
         self.shut_out(barrier).then(|| {
-            let _return = Return(self);
-            f()
+            let mut decide = Decide { state: &self.state, then: self.held };
+            let result = f();
+            decide.then = then;
+            result
         })
     }
 

@@ -39,6 +39,10 @@ fn borrowed_lease_comes_back_even_if_the_borrower_panics() {
     let borrower = std::panic::AssertUnwindSafe(|| lease.borrow(full, || panic!("borrower")));
     assert!(std::panic::catch_unwind(borrower).is_err());
     assert!(lease.enter());
+    lease.leave();
+    assert_eq!(lease.revoke_with(full, || 8), Some(8));
+    assert_eq!(lease.revoke_with(full, || 9), None);
+    assert!(!lease.enter());
 }
 
 #[test]
