@@ -27,7 +27,9 @@ pub(crate) fn build(options: &Options, target: &Path) -> Result<Option<Twin>, St
             return Ok(None);
         }
     };
-    let program = target.join("switch_cost_go");
+    // Named after its Go, so that another one builds its own.
+    let release = version.split(' ').next().unwrap_or_default();
+    let program = target.join(format!("switch_cost-{release}"));
     let built = is_current(&program);
     if options.quick && !must && !built {
         eprintln!("the Go twin is not built yet and --quick has no time for it: --go builds it");
