@@ -6,8 +6,8 @@
 
 use std::fs;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use gort::{Builder, Chan, chan, go};
 
 use crate::os;
 use crate::reply::Reply;
+use crate::sys::{self, RawThread};
 
 /// How long the parked ones are left alone before memory is read.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -122,37 +123,53 @@ pub(crate) fn bounded(reply: Reply, bound: u64) -> Reply {
     if reached { reply.noted("the bound given, not a limit met") } else { reply }
 }
 
-/// Up to `n` threads of std's default stack size, parked on one Condvar at the same time.
+/// Parked threads sleep on this word while it is 0; 1 sends them home.
+static GATE: AtomicU32 = AtomicU32::new(0);
+
+/// Threads that have reached the gate.
+static ARRIVED: AtomicU64 = AtomicU64::new(0);
+
+fn stay_until_opened() {
+    ARRIVED.fetch_add(1, Ordering::Relaxed);
+    while GATE.load(Ordering::Acquire) == 0 {
+        sys::futex_wait(&GATE, 0);
+    }
+}
+
+/// Up to `n` threads of std, parked at the same time: the figure of memory.
 pub(crate) fn park_threads(n: u64) -> Result<Reply, String> {
-    let gate = Arc::new((Mutex::new(false), Condvar::new()));
-    let started = Arc::new(AtomicU64::new(0));
-    let mut handles = Vec::new();
+    let start = || thread::Builder::new().spawn(stay_until_opened);
+    hold_threads(n, start, |t| t.join().map_err(|_| "a thread panicked".to_owned()))
+}
+
+/// As many threads as the OS will start, up to `n`.
+pub(crate) fn most_threads(n: u64) -> Result<Reply, String> {
+    hold_threads(n, || RawThread::start(stay_until_opened), |t| t.join().map_err(|e| e.to_string()))
+}
+
+fn hold_threads<T>(
+    n: u64,
+    start: impl Fn() -> io::Result<T>,
+    join: impl Fn(T) -> Result<(), String>,
+) -> Result<Reply, String> {
+    GATE.store(0, Ordering::Relaxed);
+    ARRIVED.store(0, Ordering::Relaxed);
+    let mut threads = Vec::new();
     let mut tally = Tally::new(n);
     let before = Footprint::read();
     let begin = Instant::now();
-    let start = || {
-        let (gate, started) = (Arc::clone(&gate), Arc::clone(&started));
-        let thread = thread::Builder::new().spawn(move || {
-            started.fetch_add(1, Ordering::Relaxed);
-            let open = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(gate.1.wait_while(open, |open| !*open));
-        })?;
-        handles.push(thread);
-        Ok(())
-    };
-    tally.fill(start, os::refused);
-    while started.load(Ordering::Relaxed) < tally.alive {
+    tally.fill(|| start().map(|thread| threads.push(thread)), os::refused);
+    while ARRIVED.load(Ordering::Relaxed) < tally.alive {
         thread::sleep(Duration::from_millis(1));
     }
     let create = begin.elapsed();
     thread::sleep(SETTLE);
     let parked = Footprint::read();
     let begin = Instant::now();
-    *gate.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-    gate.1.notify_all();
-    for handle in handles {
-        handle.join().map_err(|_| "a thread panicked")?;
-    }
+    // Pairs with the Acquire at the gate.
+    GATE.store(1, Ordering::Release);
+    sys::futex_wake(&GATE, i32::MAX);
+    threads.into_iter().try_for_each(join)?;
     let times = Times { create, finish: begin.elapsed() };
     Ok(report(tally.alive, &times, before, parked).noted(tally.note))
 }

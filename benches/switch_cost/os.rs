@@ -1,4 +1,4 @@
-//! The OS-thread side: what the same small programs cost with `std::thread`.
+//! The OS-thread side: what the same small programs cost with threads.
 //!
 //! Threads of a switch measurement are pinned, both on one core or each on its own, so that the
 //! kernel's placement is not part of the figure. Nothing here touches gort.
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::machine;
 use crate::memory;
 use crate::reply::Reply;
-use crate::sys;
+use crate::sys::{self, RawThread};
 
 /// Serves one request; `cores` says how many cores the two threads of a switch may use.
 pub(crate) fn measure(name: &str, n: u64, cores: usize) -> Result<Reply, String> {
@@ -26,7 +26,7 @@ pub(crate) fn measure(name: &str, n: u64, cores: usize) -> Result<Reply, String>
         "join" => Ok(join(n)),
         "batch" => batch(n),
         "park" => memory::park_threads(n),
-        "alive" => memory::park_threads(n).map(|r| memory::bounded(r, n)),
+        "alive" => memory::most_threads(n).map(|r| memory::bounded(r, n)),
         _ => Err(format!("no such measurement of threads: {name}")),
     }
 }
@@ -98,7 +98,7 @@ fn futex(n: u64, cpus: &[usize; 2]) -> Result<Reply, String> {
     // Release pairs with the Acquire in `wait_for`: the word is the message.
     let pass = |to: u32| {
         turn.store(to, Ordering::Release);
-        sys::futex_wake(&turn);
+        sys::futex_wake(&turn, 1);
     };
     let wait_for = |mine: u32| {
         while turn.load(Ordering::Acquire) != mine {
@@ -192,21 +192,21 @@ fn join(n: u64) -> Reply {
 /// Starts `n` threads, then joins them all. Most have ended by then; the kernel's refusal, if there
 /// is one, ends the batch early and is reported instead of hidden.
 fn batch(n: u64) -> Result<Reply, String> {
-    let mut handles = Vec::with_capacity(usize::try_from(n).unwrap_or(0));
+    let mut threads = Vec::with_capacity(usize::try_from(n).unwrap_or(0));
     let mut note = String::new();
     let begin = Instant::now();
     for _ in 0..n {
-        match thread::Builder::new().spawn(|| ()) {
-            Ok(handle) => handles.push(handle),
+        match RawThread::start(|| ()) {
+            Ok(thread) => threads.push(thread),
             Err(e) => {
-                note = refused(handles.len() as u64, &e);
+                note = refused(threads.len() as u64, &e);
                 break;
             }
         }
     }
-    let started = handles.len() as u64;
-    for handle in handles {
-        handle.join().map_err(|_| "a thread panicked")?;
+    let started = threads.len() as u64;
+    for thread in threads {
+        thread.join().map_err(|e| e.to_string())?;
     }
     Ok(Reply::new(started, begin.elapsed()).noted(note))
 }

@@ -84,7 +84,7 @@ impl<'a> Run<'a> {
                 Some(reply)
             }
             Err(text) => {
-                self.failed = Some(text);
+                self.failed = Some(text.trim_end_matches('.').to_owned());
                 None
             }
         }

@@ -1,9 +1,11 @@
-//! The few system calls the measurements need and std does not offer: CPU affinity and futexes.
+//! What the measurements need of the system and std does not offer: CPU affinity, futexes, and threads
+//! whose refusal can be observed.
 //!
 //! The only file of this program that names libc. Linux only, like the program.
 
+use std::ffi::c_void;
 use std::io;
-use std::mem::{size_of, zeroed};
+use std::mem::{size_of, transmute, zeroed};
 use std::ptr;
 use std::sync::atomic::AtomicU32;
 
@@ -46,15 +48,64 @@ pub(crate) fn futex_wait(word: &AtomicU32, expected: u32) {
     }
 }
 
-/// Wakes one thread that sleeps on `word`.
-pub(crate) fn futex_wake(word: &AtomicU32) {
+/// Wakes at most `threads` of those that sleep on `word`.
+pub(crate) fn futex_wake(word: &AtomicU32, threads: i32) {
     // SAFETY: FUTEX_WAKE uses the address as a key only; it is not dereferenced.
     unsafe {
         libc::syscall(
             libc::SYS_futex,
             word.as_ptr(),
             libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
-            1_u32,
+            threads,
         );
     }
+}
+
+/// A thread without what std adds. std gives each of its threads a signal stack, and where the
+/// kernel has no mapping left for that the new thread aborts the process: a batch that runs
+/// into the machine's limits has to be made of these, which `start` refuses with an error.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct RawThread(libc::pthread_t);
+
+impl RawThread {
+    /// Starts `body` on a stack of std's default size.
+    pub(crate) fn start(body: fn()) -> io::Result<Self> {
+        const STACK: usize = 2 << 20;
+        // SAFETY: all zeroes is a valid value to be overwritten by pthread_attr_init.
+        let mut attr: libc::pthread_attr_t = unsafe { zeroed() };
+        // SAFETY: the attribute object is live and not initialised yet.
+        checked(unsafe { libc::pthread_attr_init(&raw mut attr) })?;
+        // SAFETY: initialised above; the size is a multiple of the page size above the minimum.
+        let sized = checked(unsafe { libc::pthread_attr_setstacksize(&raw mut attr, STACK) });
+        let mut thread: libc::pthread_t = 0;
+        let started = sized.and_then(|()| {
+            let argument = body as *mut c_void;
+            // SAFETY: the attributes are initialised, `enter` takes any `fn()` as its argument,
+            // and that lives for ever.
+            checked(unsafe {
+                libc::pthread_create(&raw mut thread, &raw const attr, enter, argument)
+            })
+        });
+        // SAFETY: initialised above and not used again.
+        unsafe { libc::pthread_attr_destroy(&raw mut attr) };
+        started.map(|()| Self(thread))
+    }
+
+    pub(crate) fn join(self) -> io::Result<()> {
+        // SAFETY: the thread was started joinable and `self` is the only handle, given up here.
+        checked(unsafe { libc::pthread_join(self.0, ptr::null_mut()) })
+    }
+}
+
+extern "C" fn enter(argument: *mut c_void) -> *mut c_void {
+    // SAFETY: `RawThread::start` passes a `fn()` and nothing else.
+    let body: fn() = unsafe { transmute::<*mut c_void, fn()>(argument) };
+    body();
+    ptr::null_mut()
+}
+
+/// The pthread functions return the error number.
+fn checked(rc: libc::c_int) -> io::Result<()> {
+    if rc == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(rc)) }
 }

@@ -70,6 +70,8 @@ impl Worker {
         let mut child = programs
             .command(player)?
             .env_remove("GOMAXPROCS")
+            // The reason is enough for the report.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -100,7 +102,7 @@ impl Worker {
             Ok(line) => Reply::decode(&line),
             Err(RecvTimeoutError::Timeout) => {
                 let _ = self.child.kill();
-                Err(format!("no answer within {:.0} s ({name} {n})", limit.as_secs_f64()))
+                Err(format!("no answer within {:.1} s ({name} {n})", limit.as_secs_f64()))
             }
             Err(RecvTimeoutError::Disconnected) => Err(self.post_mortem()),
         }
