@@ -42,7 +42,11 @@ impl Manner<'_> {
     fn limit(&self) -> Duration {
         let left =
             self.end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-        self.patience.min(left).max(Duration::from_millis(200))
+        self.patience.min(left)
+    }
+
+    fn over(&self) -> bool {
+        self.end.is_some_and(|at| Instant::now() >= at)
     }
 }
 
@@ -54,6 +58,8 @@ struct Run<'a> {
     n: u64,
     replies: Vec<Reply>,
     failed: Option<String>,
+    /// `--quick` had no time left for it: not measured, and nobody's fault.
+    late: bool,
 }
 
 impl<'a> Run<'a> {
@@ -62,12 +68,13 @@ impl<'a> Run<'a> {
             Load::Timed => FIRST_TRY,
             Load::Fixed(n) => n,
         };
-        Self { entry, worker: None, n, replies: Vec::new(), failed: None }
+        Self { entry, worker: None, n, replies: Vec::new(), failed: None, late: false }
     }
 
     /// One request of the right process; a failure ends this run and no other.
     fn ask(&mut self, manner: &Manner<'_>) -> Option<Reply> {
-        if self.failed.is_some() {
+        self.late |= manner.over();
+        if self.failed.is_some() || self.late {
             return None;
         }
         let mut worker = match self.worker.take() {
@@ -112,10 +119,12 @@ impl<'a> Run<'a> {
     }
 
     fn figures(self, section: &'static str) -> impl Iterator<Item = Figure> {
-        let Self { entry, replies, failed, .. } = self;
+        let Self { entry, replies, failed, late, .. } = self;
         let mut note = replies.last().map_or(String::new(), |r| r.note.clone());
         if let Some(text) = &failed {
             note = format!("not measured: {text}");
+        } else if late && replies.is_empty() {
+            note = "not measured: --quick had no time left".to_owned();
         }
         entry.fields.iter().enumerate().map(move |(i, field)| Figure {
             id: format!("{}{}", entry.id, field.suffix),
