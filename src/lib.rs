@@ -61,3 +61,10 @@ pub use self::{
     chan::{Chan, IntoIter, Iter, TryRecvError, TrySendError, chan},
     panic::Goexit,
 };
+
+/// For `benches/` of this crate; no part of its interface.
+#[cfg(not(any(loom, shuttle)))]
+#[doc(hidden)]
+pub mod __bench {
+    pub use crate::switch::cost::{raw_switch_corosensei, raw_switch_native};
+}

@@ -97,7 +97,7 @@ fn pingpong(n: u64) -> Reply {
     let begin = Instant::now();
     for i in 0..n {
         there.send(i);
-        back.recv();
+        let _ = back.recv();
     }
     let elapsed = begin.elapsed();
     there.close();

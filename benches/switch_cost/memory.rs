@@ -185,7 +185,7 @@ struct Guest {
 impl Guest {
     fn stay(self) {
         self.started.fetch_add(1, Ordering::Relaxed);
-        self.gate.recv();
+        let _ = self.gate.recv();
         self.all.done();
     }
 }

@@ -2,8 +2,8 @@
 //! else owns. Nothing here knows what a goroutine is.
 //!
 //! Two backends with the same methods: [`portable`] wraps corosensei, [`native`] is our own
-//! assembly in `arch/`. `build.rs` picks; test builds compile both and drive them with the same
-//! scripts (`tests.rs`).
+//! assembly in `arch/`. `build.rs` picks. Both are always compiled: `tests.rs` drives them with
+//! the same scripts, `cost.rs` times them.
 //!
 //! Invariants:
 //! * A [`Context`] is plain memory without a destructor. It must not move between `prepare` and
@@ -16,10 +16,11 @@
 //!   the OS thread, as in Go and in corosensei. Rust code must not run with changed ones anyway;
 //!   C code that changes them has to change them back before it blocks.
 
-#[cfg(any(test, gort_switch = "native"))]
+pub(crate) mod cost;
 #[cfg(gort_arch)]
+#[cfg_attr(not(gort_switch = "native"), allow(dead_code))]
 pub(crate) mod native;
-#[cfg(any(test, gort_switch = "portable"))]
+#[cfg_attr(not(gort_switch = "portable"), allow(dead_code))]
 pub(crate) mod portable;
 #[cfg(test)]
 mod tests;
