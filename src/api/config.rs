@@ -1,6 +1,6 @@
 //! `run` and its configuration.
 
-use crate::sched::boot::{self, Refused, Settings};
+use crate::sched::boot::{self, Settings};
 use crate::sched::{DEFAULT_MAX_THREADS, MAX_PROCS};
 use crate::stack::{DEFAULT_MAX_STACK, Ladder, MIN_STACK};
 use std::fmt;
@@ -148,31 +148,7 @@ impl Config {
 }
 
 fn start(wanted: Option<Settings>) -> Result<(), StartError> {
-    let default = || Config::new().check().expect("the defaults are usable");
-    match boot::start(wanted, default) {
-        Ok(fresh) => {
-            if fresh {
-                crate::panic::install();
-                crate::panic::watch();
-            }
-            Ok(())
-        }
-        Err(Refused::Running(have)) => Err(StartError(format!(
-            "the runtime already runs with another configuration: {have:?}"
-        ))),
-        Err(Refused::Thread(e)) => Err(StartError(format!("the system refuses a thread: {e}"))),
-    }
-}
-
-/// Starts the runtime with its defaults unless it runs already.
-///
-/// # Panics
-/// When the system refuses.
-#[inline]
-pub(crate) fn ensure_started() {
-    if !boot::is_started() {
-        start(None).unwrap_or_else(|e| panic!("{e}"));
-    }
+    crate::panic::start_runtime(wanted).map_err(StartError)
 }
 
 /// Runs `main` as a goroutine, beginning on the calling thread, and returns its result when it
@@ -193,7 +169,7 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    ensure_started();
+    crate::panic::ensure_started();
     run_main(main).unwrap_or_else(|e| panic!("{e}"))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::base::oneshot::Oneshot;
 use crate::g::WaitReason;
-use crate::panic::{refuse, start};
+use crate::panic::{refuse, start_goroutine};
 use crate::sched::join::{self, Cell};
 use crate::sched::{Me, Options, Task, park, ready};
 use crate::stack;
@@ -75,7 +75,7 @@ where
     F: FnOnce() -> T,
     W: Watch,
 {
-    crate::api::ensure_started();
+    crate::panic::ensure_started();
     let cell = join::take();
     let body = move || {
         let result = catch_unwind(AssertUnwindSafe(f));
@@ -84,7 +84,7 @@ where
         drop(watch);
     };
     // SAFETY: passed on.
-    match unsafe { start(options, body) } {
+    match unsafe { start_goroutine(options, body) } {
         Ok(id) => Ok(JoinHandle { cell, id, _result: PhantomData }),
         Err(e) => {
             // SAFETY: the goroutine was not made, so the cell is ours alone and empty.
@@ -248,7 +248,7 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        crate::api::ensure_started();
+        crate::panic::ensure_started();
         let options = self.options()?;
         // SAFETY: `f` and its result are 'static.
         unsafe { spawn_unchecked(options, (), f) }

@@ -10,5 +10,3 @@ pub use config::{Config, OnPanic, StartError, run};
 pub use go::go;
 pub use join::{Builder, JoinHandle, spawn};
 pub use scope::{Scope, ScopedJoinHandle, scope};
-
-pub(crate) use config::ensure_started;

@@ -37,13 +37,13 @@ pub fn goexit() -> ! {
 /// });
 /// ```
 pub fn gomaxprocs(n: usize) -> usize {
-    crate::api::ensure_started();
+    crate::panic::ensure_started();
     sched::set_procs(n, true)
 }
 
 /// Goes back to following the CPUs the process may use and its cgroup's quota.
 pub fn set_default_gomaxprocs() {
-    crate::api::ensure_started();
+    crate::panic::ensure_started();
     sched::set_procs(crate::sys::cpu::default_procs(), false);
 }
 

@@ -92,7 +92,7 @@ impl<'scope> Scope<'scope, '_> {
         };
         // SAFETY: `scope` returns only after `tie` is dropped, hence after `f` and all it borrows
         // have been used for the last time; 'scope outlives that.
-        if let Err(e) = unsafe { crate::panic::start(Options::default(), body) } {
+        if let Err(e) = unsafe { crate::panic::start_goroutine(Options::default(), body) } {
             refuse(&e);
         }
     }

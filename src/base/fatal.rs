@@ -1,5 +1,4 @@
-//! The two ways to die: [`fatal`] for the caller's fault, [`throw`] for ours. Neither unwinds,
-//! allocates or takes a lock, and both end the process with status 2, as Go's do.
+//! How to die: [`fatal`] ends the process without unwinding, with status 2, as Go's does.
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -18,12 +17,5 @@ impl fmt::Write for Stderr {
 #[cold]
 pub(crate) fn fatal(text: fmt::Arguments<'_>) -> ! {
     let _ = writeln!(Stderr, "fatal error: {text}");
-    std::process::exit(2)
-}
-
-/// Ends the process because an invariant of the runtime is broken: `fatal error: gort: <text>`.
-#[cold]
-pub(crate) fn throw(text: fmt::Arguments<'_>) -> ! {
-    let _ = writeln!(Stderr, "fatal error: gort: {text} (a bug in gort)");
     std::process::exit(2)
 }

@@ -1,12 +1,12 @@
 //! Helpers that depend on nothing: the atomics facade, intrusive lists, a heap, a random number
-//! generator and the two ways to die.
+//! generator prefetching, and how to die.
 //!
 //! Invariant: nothing here blocks, allocates behind the caller's back, or names libc.
 
 pub(crate) mod atomic;
-pub(crate) mod fatal;
 #[cfg(all(test, any(loom, shuttle)))]
 pub(crate) mod check;
+pub(crate) mod fatal;
 pub(crate) mod heap;
 pub(crate) mod hint;
 #[cfg(loom)]

@@ -20,7 +20,6 @@ pub(crate) use status::State;
 pub(crate) use stop::{Stop, suspend_parked};
 pub(crate) use wait::WaitReason;
 
-use crate::runq::Linked;
 use crate::stack::Slot;
 use crate::switch::Context;
 use std::any::Any;
@@ -43,7 +42,7 @@ pub(crate) struct G {
     pub(crate) rung: Cell<u8>,
     /// Marks the goroutine that `run` waits for.
     pub(crate) is_main: Cell<bool>,
-    /// Next in whichever queue or free list holds it.
+    /// Next in the [`Queue`] that holds it.
     link: Cell<Option<NonNull<G>>>,
     /// Number for people; never reused.
     pub(crate) id: Cell<u64>,
@@ -96,13 +95,6 @@ impl std::ops::Deref for GRef {
     fn deref(&self) -> &G {
         // SAFETY: control blocks are never moved, unmapped or overwritten (see the head).
         unsafe { self.0.as_ref() }
-    }
-}
-
-// SAFETY: `link` is this type's own field, used by one list at a time.
-unsafe impl Linked for G {
-    fn link(&self) -> &Cell<Option<NonNull<Self>>> {
-        &self.link
     }
 }
 

@@ -2,7 +2,6 @@
 //! are on their way from one queue to another. Not shared between threads.
 
 use super::{G, GRef};
-use crate::runq::Linked;
 use std::cell::Cell;
 use std::ptr::NonNull;
 
@@ -26,10 +25,10 @@ impl Queue {
     /// Appends a goroutine the caller holds.
     #[inline]
     pub(crate) fn push(&self, g: GRef) {
-        g.link().set(None);
+        g.link.set(None);
         match self.tail.replace(Some(g.as_ptr())) {
             // SAFETY: control blocks live for ever; the tail is in this queue, so its link is ours.
-            Some(tail) => unsafe { tail.as_ref() }.link().set(Some(g.as_ptr())),
+            Some(tail) => unsafe { tail.as_ref() }.link.set(Some(g.as_ptr())),
             None => self.head.set(Some(g.as_ptr())),
         }
     }
@@ -40,7 +39,7 @@ impl Queue {
         let head = self.head.get()?;
         // SAFETY: only GRefs are pushed.
         let g = unsafe { GRef::from_ptr(head) };
-        self.head.set(g.link().take());
+        self.head.set(g.link.take());
         if self.head.get().is_none() {
             self.tail.set(None);
         }

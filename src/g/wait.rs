@@ -12,7 +12,6 @@ pub(crate) enum WaitReason {
     Sleep,
     WaitGroup,
     Join,
-    Scope,
 }
 
 impl WaitReason {
@@ -27,7 +26,6 @@ impl WaitReason {
             Self::Sleep => "sleep",
             Self::WaitGroup => "sync.WaitGroup.Wait",
             Self::Join => "join",
-            Self::Scope => "scope",
         }
     }
 }

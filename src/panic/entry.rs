@@ -47,7 +47,7 @@ fn end(payload: &(dyn Any + Send)) {
 /// What `f` borrows outlives the goroutine, and `f` does not unwind.
 #[inline]
 pub(crate) unsafe fn start<F: FnOnce()>(options: Options, f: F) -> Result<u64, Exhausted> {
-    crate::api::ensure_started();
+    super::start::ensure_started();
     if size_of::<F>() > MAX_INLINE_CLOSURE {
         let f = Box::new(f);
         // SAFETY: passed on.

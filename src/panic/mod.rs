@@ -9,9 +9,10 @@ mod entry;
 mod goexit;
 mod hook;
 mod overflow;
+mod start;
 
-pub(crate) use entry::{crash_on_panic, end_by_report, go, refuse, start};
+pub(crate) use entry::{crash_on_panic, end_by_report, go, refuse, start as start_goroutine};
 pub use goexit::Goexit;
 pub(crate) use goexit::{goexit, is_goexit};
-pub(crate) use hook::{install, unrecovered};
-pub(crate) use overflow::watch;
+pub(crate) use hook::unrecovered;
+pub(crate) use start::{ensure_started, start_runtime};

@@ -1,10 +1,13 @@
 //! Free lists in two levels: one per P that needs no atomics, one for everybody.
 //!
 //! Go's numbers (a P keeps up to 64 dead Gs, spills and refills 32 at a time) with the shape of
-//! Bonwick's magazines ("Magazines and Vmem", USENIX 2001): a P has two chains of at most 32. It
+//! Bonwick's magazines ("Magazines and Vmem", USENIX 2001): a P has two magazines of at most 32. It
 //! pushes to and pops from the hot one; when both are full the cold one goes to the global list, as
-//! it is, in one queue operation and without a walk along its links. What leaves is what has been
-//! unused longest, so its memory is cold already.
+//! it is, in one queue operation. What leaves is what has been unused longest, so its memory is cold
+//! already.
+//!
+//! A magazine is an array of pointers, not a list through the elements: a pop touches no element,
+//! and the owner can see ahead ([`FreeLocal::peek`]) and prefetch what it is going to reuse.
 //!
 //! ```text
 //!            push / pop                     both full: cold leaves    +--------+
@@ -13,92 +16,81 @@
 //!                                            both empty: one comes    +--------+
 //! ```
 //!
-//! Invariants: a chain of length `n` is `n` elements linked by their own `link`, the last one's
-//! being `None`; an element is in at most one chain; whoever holds a chain owns its elements. The
-//! queue's push and pop are a Release/Acquire pair, so the links written before a spill are seen
-//! after a refill.
+//! Invariants: the first `len` places of a magazine are filled; an element is in at most one magazine;
+//! whoever holds a magazine owns its elements. The queue's push and pop are a Release/Acquire pair, so
+//! what was written to an element before a spill is seen after a refill.
 
 use super::queue::Queue;
 use core::cell::Cell;
 use core::ptr::NonNull;
 
-/// Elements in a full chain: half of what a P may keep, all of what one spill or refill moves.
-pub(crate) const CHAIN: usize = if cfg!(any(loom, shuttle)) { 2 } else { 32 };
+/// Elements in a full magazine: half of what a P may keep, all of what one spill or refill moves.
+pub(crate) const MAGAZINE: usize = if cfg!(any(loom, shuttle)) { 2 } else { 32 };
 
-/// Something that carries the link of the free list it is in.
-///
-/// # Safety
-/// `link` returns the same cell each time, and nobody but the free list touches it from the push of
-/// the element to its pop.
-pub(crate) unsafe trait Linked {
-    /// The next free element, while this one is free.
-    fn link(&self) -> &Cell<Option<NonNull<Self>>>;
-}
-
-/// Elements linked from `head`, `len` of them. Owned by value: moving it moves the elements.
-struct Chain<T> {
-    head: Option<NonNull<T>>,
+/// Up to [`MAGAZINE`] elements. Owned by value: moving it moves the elements. Its room is allocated
+/// with the first element and goes with the magazine.
+struct Magazine<T> {
+    room: Option<Box<[Option<NonNull<T>>; MAGAZINE]>>,
     len: usize,
 }
 
-impl<T: Linked> Chain<T> {
-    const EMPTY: Self = Self { head: None, len: 0 };
+impl<T> Magazine<T> {
+    const EMPTY: Self = Self { room: None, len: 0 };
 
-    /// # Safety
-    /// `x` is valid until it is popped, and the caller gives it up.
-    unsafe fn push(&mut self, x: NonNull<T>) {
-        // SAFETY: valid and given up to us, says the caller.
-        unsafe { x.as_ref() }.link().set(self.head);
-        self.head = Some(x);
+    /// Adds `x`; there is room.
+    fn push(&mut self, x: NonNull<T>) {
+        let room = self.room.get_or_insert_with(|| Box::new([None; MAGAZINE]));
+        room[self.len] = Some(x);
         self.len += 1;
     }
 
     fn pop(&mut self) -> Option<NonNull<T>> {
-        let x = self.head?;
-        // SAFETY: elements of a chain are valid until popped (the contract of `push`).
-        self.head = unsafe { x.as_ref() }.link().take();
-        self.len -= 1;
-        Some(x)
+        self.len = self.len.checked_sub(1)?;
+        self.room.as_ref()?[self.len]
+    }
+
+    /// What the pop after `ahead` others will return.
+    fn peek(&self, ahead: usize) -> Option<NonNull<T>> {
+        self.room.as_ref()?[self.len.checked_sub(ahead + 1)?]
     }
 }
 
 /// A P's free list. Its owner alone may use it, which the missing `Sync` says.
-pub(crate) struct FreeLocal<T: Linked> {
+pub(crate) struct FreeLocal<T> {
     /// Where elements come and go.
-    hot: Cell<Chain<T>>,
+    hot: Cell<Magazine<T>>,
     /// Empty or full; the next to spill.
-    cold: Cell<Chain<T>>,
+    cold: Cell<Magazine<T>>,
 }
 
-impl<T: Linked> FreeLocal<T> {
+impl<T> FreeLocal<T> {
     pub(crate) const fn new() -> Self {
-        Self { hot: Cell::new(Chain::EMPTY), cold: Cell::new(Chain::EMPTY) }
+        Self { hot: Cell::new(Magazine::EMPTY), cold: Cell::new(Magazine::EMPTY) }
     }
 
-    /// Frees `x`; a full chain spills to `global`.
+    /// Frees `x`; a full magazine spills to `global`.
     ///
     /// # Safety
     /// `x` is valid until it is popped, from here or from `global`, and the caller gives it up.
     #[inline]
     pub(crate) unsafe fn push(&self, x: NonNull<T>, global: &FreeGlobal<T>) {
-        let mut hot = self.hot.replace(Chain::EMPTY);
-        if hot.len == CHAIN {
-            global.push_chain(self.cold.replace(hot));
-            hot = Chain::EMPTY;
+        let mut hot = self.hot.replace(Magazine::EMPTY);
+        if hot.len == MAGAZINE {
+            global.push_magazine(self.cold.replace(hot));
+            hot = Magazine::EMPTY;
         }
-        // SAFETY: our caller's promise about `x`.
-        unsafe { hot.push(x) };
+        hot.push(x);
         self.hot.set(hot);
     }
 
     /// A free element, the one freed last if there is one here, else from `global`.
     #[inline]
     pub(crate) fn pop(&self, global: &FreeGlobal<T>) -> Option<NonNull<T>> {
-        let mut hot = self.hot.replace(Chain::EMPTY);
+        let mut hot = self.hot.replace(Magazine::EMPTY);
         if hot.len == 0 {
-            hot = self.cold.replace(Chain::EMPTY);
+            hot = self.cold.replace(Magazine::EMPTY);
             if hot.len == 0 {
-                hot = global.pop_chain()?;
+                hot = global.pop_magazine()?;
             }
         }
         let x = hot.pop();
@@ -106,18 +98,19 @@ impl<T: Linked> FreeLocal<T> {
         x
     }
 
-    /// What [`pop`](Self::pop) will return next, if it is here: for the owner to prefetch.
+    /// What the [`pop`](Self::pop) after `ahead` others will return, if it is near: for the owner to
+    /// prefetch.
     #[inline]
-    pub(crate) fn peek(&self) -> Option<NonNull<T>> {
-        let hot = self.hot.replace(Chain::EMPTY);
-        let head = hot.head;
+    pub(crate) fn peek(&self, ahead: usize) -> Option<NonNull<T>> {
+        let hot = self.hot.replace(Magazine::EMPTY);
+        let x = hot.peek(ahead);
         self.hot.set(hot);
-        head
+        x
     }
 
     /// Elements here.
     pub(crate) fn len(&self) -> usize {
-        let (hot, cold) = (self.hot.replace(Chain::EMPTY), self.cold.replace(Chain::EMPTY));
+        let (hot, cold) = (self.hot.replace(Magazine::EMPTY), self.cold.replace(Magazine::EMPTY));
         let len = hot.len + cold.len;
         self.hot.set(hot);
         self.cold.set(cold);
@@ -126,39 +119,39 @@ impl<T: Linked> FreeLocal<T> {
 
     /// Gives everything to `global`: the P goes away.
     pub(crate) fn flush(&self, global: &FreeGlobal<T>) {
-        global.push_chain(self.cold.replace(Chain::EMPTY));
-        global.push_chain(self.hot.replace(Chain::EMPTY));
+        global.push_magazine(self.cold.replace(Magazine::EMPTY));
+        global.push_magazine(self.hot.replace(Magazine::EMPTY));
     }
 }
 
-impl<T: Linked> core::fmt::Debug for FreeLocal<T> {
+impl<T> core::fmt::Debug for FreeLocal<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("FreeLocal").field("len", &self.len()).finish()
     }
 }
 
-/// Everybody's free list: a queue of chains.
-pub(crate) struct FreeGlobal<T: Linked> {
-    /// Chains of 1 to CHAIN elements.
-    chains: Queue<Chain<T>>,
+/// Everybody's free list: a queue of magazines.
+pub(crate) struct FreeGlobal<T> {
+    /// Magazines of 1 to MAGAZINE elements.
+    magazines: Queue<Magazine<T>>,
 }
 
-// SAFETY: elements are owned by whoever holds their chain, and a chain is moved through the queue,
+// SAFETY: elements are owned by whoever holds their magazine, and a magazine is moved through the queue,
 // which orders the two holders; what lies behind the pointers is the contract of `push`.
-unsafe impl<T: Linked> Send for FreeGlobal<T> {}
+unsafe impl<T> Send for FreeGlobal<T> {}
 // SAFETY: as above.
-unsafe impl<T: Linked> Sync for FreeGlobal<T> {}
+unsafe impl<T> Sync for FreeGlobal<T> {}
 
-impl<T: Linked> FreeGlobal<T> {
+impl<T> FreeGlobal<T> {
     #[cfg(not(any(loom, shuttle)))]
     pub(crate) const fn new() -> Self {
-        Self { chains: Queue::new() }
+        Self { magazines: Queue::new() }
     }
 
     /// The checkers' atomics have no const constructor.
     #[cfg(any(loom, shuttle))]
     pub(crate) fn new() -> Self {
-        Self { chains: Queue::new() }
+        Self { magazines: Queue::new() }
     }
 
     /// Frees one element from a thread without a P.
@@ -166,34 +159,33 @@ impl<T: Linked> FreeGlobal<T> {
     /// # Safety
     /// `x` is valid until it is popped, and the caller gives it up.
     pub(crate) unsafe fn push(&self, x: NonNull<T>) {
-        let mut one = Chain::EMPTY;
-        // SAFETY: our caller's promise about `x`.
-        unsafe { one.push(x) };
-        self.push_chain(one);
+        let mut one = Magazine::EMPTY;
+        one.push(x);
+        self.push_magazine(one);
     }
 
-    /// One free element for a thread without a P. While it holds the rest of a chain others may
+    /// One free element for a thread without a P. While it holds the rest of a magazine others may
     /// find nothing; they make a new element then, which is what an empty list means anyway.
     pub(crate) fn pop(&self) -> Option<NonNull<T>> {
-        let mut chain = self.pop_chain()?;
-        let x = chain.pop();
-        self.push_chain(chain);
+        let mut magazine = self.pop_magazine()?;
+        let x = magazine.pop();
+        self.push_magazine(magazine);
         x
     }
 
-    fn push_chain(&self, chain: Chain<T>) {
-        if chain.len > 0 {
-            self.chains.push(chain);
+    fn push_magazine(&self, magazine: Magazine<T>) {
+        if magazine.len > 0 {
+            self.magazines.push(magazine);
         }
     }
 
-    fn pop_chain(&self) -> Option<Chain<T>> {
-        if self.chains.is_empty() { None } else { self.chains.pop() }
+    fn pop_magazine(&self) -> Option<Magazine<T>> {
+        if self.magazines.is_empty() { None } else { self.magazines.pop() }
     }
 }
 
-impl<T: Linked> core::fmt::Debug for FreeGlobal<T> {
+impl<T> core::fmt::Debug for FreeGlobal<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("FreeGlobal").field("chains", &self.chains.len()).finish()
+        f.debug_struct("FreeGlobal").field("magazines", &self.magazines.len()).finish()
     }
 }

@@ -14,6 +14,6 @@ mod model;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
-pub(crate) use free::{FreeGlobal, FreeLocal, Linked};
+pub(crate) use free::{FreeGlobal, FreeLocal};
 pub(crate) use global::Global;
 pub(crate) use ring::Ring;

@@ -1,7 +1,7 @@
 //! The run queues and free lists under every schedule: no element lost, doubled, or seen before it
 //! was published.
 
-use super::free::{CHAIN, FreeGlobal, FreeLocal, Linked};
+use super::free::{FreeGlobal, FreeLocal, MAGAZINE};
 use super::global::Global;
 use super::ring::{CAP, Ring};
 use crate::base::check::{Arc, Plain, check, thread};
@@ -200,7 +200,7 @@ struct Lists {
 
 #[test]
 fn model_free_spill_against_refill() {
-    const N: usize = 2 * CHAIN + 1;
+    const N: usize = 2 * MAGAZINE + 1;
     check(|| {
         let item = |_| Item { life: Plain::new(0), link: Cell::new(None) };
         let lists =

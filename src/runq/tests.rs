@@ -1,6 +1,6 @@
 //! The room's promises on one thread, and a stress run on several. The models prove the rest.
 
-use super::free::{CHAIN, FreeGlobal, FreeLocal, Linked};
+use super::free::{FreeGlobal, FreeLocal, MAGAZINE};
 use super::global::Global;
 use super::ring::{CAP, Ring};
 use core::cell::Cell;
@@ -216,15 +216,15 @@ unsafe impl Linked for Node {
 
 #[test]
 fn local_list_is_lifo_and_spills_its_older_half() {
-    let nodes: Vec<Node> = (0..=2 * CHAIN).map(|_| Node::default()).collect();
+    let nodes: Vec<Node> = (0..=2 * MAGAZINE).map(|_| Node::default()).collect();
     let (local, global) = (FreeLocal::new(), FreeGlobal::new());
     for (n, node) in nodes.iter().enumerate() {
         assert_eq!(local.len(), n);
         // SAFETY: the nodes outlive the lists, and each is pushed once.
         unsafe { local.push(NonNull::from(node), &global) };
     }
-    assert_eq!(local.len(), CHAIN + 1, "the oldest chain has left");
-    for node in nodes[CHAIN..].iter().rev().chain(nodes[..CHAIN].iter().rev()) {
+    assert_eq!(local.len(), MAGAZINE + 1, "the oldest chain has left");
+    for node in nodes[MAGAZINE..].iter().rev().chain(nodes[..MAGAZINE].iter().rev()) {
         assert_eq!(local.pop(&global), Some(NonNull::from(node)));
     }
     assert_eq!(local.pop(&global), None);
@@ -232,16 +232,16 @@ fn local_list_is_lifo_and_spills_its_older_half() {
 
 #[test]
 fn threads_without_a_p_share_the_global_list() {
-    let nodes: Vec<Node> = (0..CHAIN + 2).map(|_| Node::default()).collect();
+    let nodes: Vec<Node> = (0..MAGAZINE + 2).map(|_| Node::default()).collect();
     let (local, global) = (FreeLocal::new(), FreeGlobal::new());
-    for node in &nodes[..CHAIN + 1] {
+    for node in &nodes[..MAGAZINE + 1] {
         // SAFETY: the nodes outlive the lists, and each is pushed once.
         unsafe { local.push(NonNull::from(node), &global) };
     }
     local.flush(&global);
     assert_eq!(local.len(), 0);
     // SAFETY: as above.
-    unsafe { global.push(NonNull::from(&nodes[CHAIN + 1])) };
+    unsafe { global.push(NonNull::from(&nodes[MAGAZINE + 1])) };
     let mut out: Vec<_> = std::iter::from_fn(|| global.pop()).collect();
     assert!(local.pop(&global).is_none());
     out.sort_unstable();
@@ -266,7 +266,7 @@ proptest! {
                     3 => out.extend(b.pop(&global)),
                     _ => out.extend(global.pop()),
                 }
-                prop_assert!(a.len() <= 2 * CHAIN);
+                prop_assert!(a.len() <= 2 * MAGAZINE);
             }
         }
         a.flush(&global);

@@ -11,7 +11,7 @@ use super::m::M;
 use super::spawn::{Options, prepare};
 use super::{SCHED, idle, ready, run, sysmon, world};
 use crate::base::atomic::Ordering;
-use crate::stack::{Exhausted, Ladder};
+use crate::stack::{DEFAULT_MAX_STACK, Exhausted, Ladder};
 use crate::sys;
 use crate::sys::lock::Lock;
 use crate::sys::note::Note;
@@ -30,6 +30,18 @@ pub(crate) struct Settings {
     pub(crate) max_threads: usize,
     /// End the process when a goroutine panics (else only the goroutine ends).
     pub(crate) crash_on_panic: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            procs: sys::cpu::procs_from_env(),
+            max_stack: DEFAULT_MAX_STACK,
+            ladder: Ladder::new(Ladder::DEFAULT, DEFAULT_MAX_STACK).expect("a usable ladder"),
+            max_threads: super::DEFAULT_MAX_THREADS,
+            crash_on_panic: true,
+        }
+    }
 }
 
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
@@ -60,12 +72,10 @@ pub(crate) enum Refused {
     Thread(std::io::Error),
 }
 
-/// Starts the runtime, or checks that it runs with `wanted` (`None`: with anything). True if this
+/// Starts the runtime, or checks that it runs with `wanted` (`None`: starts with the
+/// defaults, accepts anything). True if this
 /// call started it.
-pub(crate) fn start(
-    wanted: Option<Settings>,
-    default: impl FnOnce() -> Settings,
-) -> Result<bool, Refused> {
+pub(crate) fn start(wanted: Option<Settings>) -> Result<bool, Refused> {
     let same = |have: &Settings| match wanted.clone() {
         Some(w) if w != *have => Err(Refused::Running(have.clone())),
         _ => Ok(false),
@@ -77,7 +87,7 @@ pub(crate) fn start(
     if let Some(have) = SETTINGS.get() {
         return same(have);
     }
-    let settings = wanted.clone().unwrap_or_else(default);
+    let settings = wanted.clone().unwrap_or_default();
     sys::thread::register_barrier();
     sys::cpu::num_cpu(); // the count at start is the one that stays
     let procs = settings.procs.unwrap_or_else(sys::cpu::default_procs).min(world::MAX_PROCS);

@@ -8,7 +8,6 @@
 use super::SCHED;
 use super::current::current;
 use crate::base::oneshot::Oneshot;
-use crate::runq::Linked;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
@@ -21,20 +20,12 @@ const ROOM: usize = 12;
 pub(crate) struct Cell {
     /// Who waits, or that the result is there.
     pub(crate) word: Oneshot,
-    link: std::cell::Cell<Option<NonNull<Cell>>>,
     room: UnsafeCell<[MaybeUninit<usize>; ROOM]>,
 }
 
 impl std::fmt::Debug for Cell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("join::Cell")
-    }
-}
-
-// SAFETY: `link` is touched by the free list alone.
-unsafe impl Linked for Cell {
-    fn link(&self) -> &std::cell::Cell<Option<NonNull<Self>>> {
-        &self.link
     }
 }
 
@@ -55,7 +46,6 @@ pub(crate) fn take() -> NonNull<Cell> {
     let cell = free.unwrap_or_else(|| {
         NonNull::from(Box::leak(Box::new(Cell {
             word: Oneshot::new(),
-            link: std::cell::Cell::new(None),
             room: UnsafeCell::new([MaybeUninit::uninit(); ROOM]),
         })))
     });

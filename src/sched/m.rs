@@ -133,17 +133,9 @@ impl M {
         self.curg.store(g, Ordering::Relaxed);
     }
 
-    /// The word the switch carries into a goroutine, and back to the M.
+    /// The word the switch carries into a goroutine: which M runs it.
     #[inline]
     pub(super) fn carrier(&'static self) -> usize {
         std::ptr::from_ref(self).expose_provenance()
-    }
-
-    /// # Safety
-    /// `word` came from [`carrier`](Self::carrier).
-    #[inline]
-    pub(super) unsafe fn from_carrier(word: usize) -> &'static Self {
-        // SAFETY: the caller says so, and Ms are never freed.
-        unsafe { &*std::ptr::with_exposed_provenance(word) }
     }
 }

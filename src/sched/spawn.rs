@@ -8,13 +8,14 @@ use super::current::current;
 use super::m::M;
 use super::p::{self, P};
 use super::ready::{submit_global, submit_local};
-use super::task::Task;
 use super::{SCHED, boot};
 use crate::base::atomic::Ordering;
 use crate::g::{G, GRef, OFF_LADDER, State};
 use crate::stack::{self, Exhausted, MAX_RUNGS};
 use std::ptr::NonNull;
 
+/// How far ahead in the free list goroutines are prefetched: a spawn is shorter than a miss.
+const AHEAD: usize = 4;
 /// Most slots made at once.
 const BATCH: usize = 16;
 
@@ -99,7 +100,7 @@ fn take(p: Option<&P>) -> Result<GRef, Exhausted> {
             None => SCHED.free[rung].pop(),
         };
         if let Some(g) = free {
-            if let Some(later) = p.and_then(|p| p.free[rung].peek()) {
+            if let Some(later) = p.and_then(|p| p.free[rung].peek(AHEAD)) {
                 // SAFETY: free lists hold only GRefs.
                 unsafe { GRef::from_ptr(later) }.prefetch();
             }
@@ -127,12 +128,13 @@ fn take(p: Option<&P>) -> Result<GRef, Exhausted> {
 /// Makes new goroutines of a rung: one to return, the rest of the batch for the free list.
 #[cold]
 fn create(p: Option<&P>, rung: usize, class: u8, made: usize) -> Result<GRef, Exhausted> {
-    // SAFETY: (both `create`s) the slot is fresh and ours.
+    // SAFETY: the slot is fresh and ours.
     let first = unsafe { GRef::create(stack::fresh(class)?, rung as u8) };
     let batch = if p.is_some() { (made / 4).clamp(1, BATCH) } else { 1 };
     let mut count = 1;
     while count < batch {
         let Ok(slot) = stack::fresh(class) else { break };
+        // SAFETY: as above.
         let g = unsafe { GRef::create(slot, rung as u8) };
         free(p, rung, g.as_ptr());
         count += 1;
@@ -174,9 +176,4 @@ pub(super) fn retire(m: &'static M, g: GRef) {
         // SAFETY: control blocks live for ever, and this one is dead and ours.
         unsafe { SCHED.off_ladder[g.slot.class as usize].push(g.as_ptr()) };
     }
-}
-
-/// The task of a goroutine, for those who enqueue it before it runs.
-pub(crate) fn task_of(g: GRef) -> Task {
-    Task::of(g)
 }

@@ -44,8 +44,6 @@ unsafe impl Sync for Group {}
 // SAFETY: tasks may be made ready from any thread.
 unsafe impl Send for Group {}
 
-const ONE: u64 = 1 << 32;
-
 fn counter(state: u64) -> i32 {
     (state >> 32) as i32
 }

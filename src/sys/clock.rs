@@ -1,11 +1,11 @@
 //! The monotonic clock, in nanoseconds since an arbitrary start.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// No deadline.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// Nanoseconds of `CLOCK_MONOTONIC` (what `Instant` reads on Linux).
+/// Nanoseconds of `CLOCK_MONOTONIC` (what `std::time::Instant` reads on Linux).
 #[inline]
 pub(crate) fn now() -> u64 {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -18,12 +18,4 @@ pub(crate) fn now() -> u64 {
 pub(crate) fn after(d: Duration) -> u64 {
     let ns = u64::try_from(d.as_nanos()).unwrap_or(NEVER);
     now().saturating_add(ns)
-}
-
-/// The clock value that corresponds to `t`; 0 for instants in the past.
-pub(crate) fn at(t: Instant) -> u64 {
-    match t.checked_duration_since(Instant::now()) {
-        Some(d) => after(d),
-        None => 0,
-    }
 }

@@ -8,8 +8,6 @@ pub(crate) const PAGE: usize = 4096;
 
 /// `MADV_GUARD_INSTALL`, Linux 6.13: a guard that lives in the page table and costs no VMA.
 const MADV_GUARD_INSTALL: libc::c_int = 102;
-/// `MADV_GUARD_REMOVE`, Linux 6.13.
-const MADV_GUARD_REMOVE: libc::c_int = 103;
 
 fn check(rc: libc::c_int) -> io::Result<()> {
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -25,15 +23,6 @@ fn check(rc: libc::c_int) -> io::Result<()> {
 pub(crate) unsafe fn guard_install(addr: usize, len: usize) -> io::Result<()> {
     // SAFETY: the caller owns the range (see above); the call drops its contents.
     check(unsafe { libc::madvise(std::ptr::without_provenance_mut(addr), len, MADV_GUARD_INSTALL) })
-}
-
-/// Takes back [`guard_install`]: the range reads as zeroes again.
-///
-/// # Safety
-/// As for [`guard_install`].
-pub(crate) unsafe fn guard_remove(addr: usize, len: usize) -> io::Result<()> {
-    // SAFETY: the caller owns the range.
-    check(unsafe { libc::madvise(std::ptr::without_provenance_mut(addr), len, MADV_GUARD_REMOVE) })
 }
 
 /// Makes the range inaccessible with `mprotect`: works everywhere, splits the mapping (two VMAs).
@@ -55,17 +44,6 @@ pub(crate) unsafe fn no_huge_pages(addr: usize, len: usize) {
     let _ = unsafe {
         libc::madvise(std::ptr::without_provenance_mut(addr), len, libc::MADV_NOHUGEPAGE)
     };
-}
-
-/// Gives the pages of the range back to the kernel; they read as zeroes at the next touch.
-///
-/// # Safety
-/// The range is page-aligned memory of ours whose contents nobody needs.
-pub(crate) unsafe fn dont_need(addr: usize, len: usize) -> io::Result<()> {
-    // SAFETY: the caller gives the contents up.
-    check(unsafe {
-        libc::madvise(std::ptr::without_provenance_mut(addr), len, libc::MADV_DONTNEED)
-    })
 }
 
 /// `vm.max_map_count`, or the kernel's default where it cannot be read.

@@ -4,10 +4,10 @@
 //! lock is free, so that looking costs one load; the room hands due items to its caller and calls
 //! nothing itself.
 
+use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::heap::{Entry, Heap};
 use crate::sys::clock::NEVER;
 use crate::sys::lock::Lock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Items with due times.
 #[derive(Debug)]

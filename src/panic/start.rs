@@ -1,0 +1,35 @@
+//! Start of the runtime together with what belongs to panics: the hook, the watch for overflows.
+
+use crate::sched::boot::{self, Refused, Settings};
+
+/// Starts the runtime, or checks that it runs with `wanted` (`None`: start with the defaults, accept
+/// whatever runs).
+///
+/// # Errors
+/// What is in the way, in words.
+pub(crate) fn start_runtime(wanted: Option<Settings>) -> Result<(), String> {
+    match boot::start(wanted) {
+        Ok(fresh) => {
+            if fresh {
+                super::hook::install();
+                super::overflow::watch();
+            }
+            Ok(())
+        }
+        Err(Refused::Running(have)) => {
+            Err(format!("the runtime already runs with another configuration: {have:?}"))
+        }
+        Err(Refused::Thread(e)) => Err(format!("the system refuses a thread: {e}")),
+    }
+}
+
+/// Starts the runtime with its defaults unless it runs already.
+///
+/// # Panics
+/// When the system refuses.
+#[inline]
+pub(crate) fn ensure_started() {
+    if !boot::is_started() {
+        start_runtime(None).unwrap_or_else(|e| panic!("gort: cannot start: {e}"));
+    }
+}
