@@ -38,7 +38,10 @@ impl GRef {
     }
 }
 
-/// Calls the closure stored at `closure`, once.
+/// Calls the closure stored at `closure`.
+///
+/// # Safety
+/// An `F` lies there, and this is the only call for it.
 unsafe fn call<F: FnOnce()>(closure: *mut ()) {
     // SAFETY: `prepare::<F>` wrote an F there, and the goroutine starts once per `prepare`.
     let f = unsafe { closure.cast::<F>().read() };
@@ -46,6 +49,9 @@ unsafe fn call<F: FnOnce()>(closure: *mut ()) {
 }
 
 /// First function on a goroutine's stack; its return is the goroutine's end.
+///
+/// # Safety
+/// `g` is the control block that `prepare` passed to the context.
 unsafe extern "C" fn enter(g: *mut (), _carrier: usize) -> usize {
     let g = std::ptr::NonNull::new(g.cast::<super::G>()).expect("prepare passed the block");
     // SAFETY: `prepare` passed the address of this goroutine's control block.

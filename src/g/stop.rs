@@ -66,6 +66,8 @@ pub(crate) fn suspend_parked<F: FnOnce() -> bool>(
     commit: F,
     suspend: impl FnOnce(usize) -> usize,
 ) -> usize {
+    /// # Safety
+    /// `record` is the head of a `RecordOf<F>` whose closure has not been run.
     unsafe fn run<F: FnOnce() -> bool>(record: *const Record) -> bool {
         // SAFETY: `record` is the head of a RecordOf<F> (see below), and `Commit::run` calls this
         // once; the closure is moved to this (the scheduler's) stack before it is called.

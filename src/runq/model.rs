@@ -5,25 +5,11 @@ use super::free::{FreeGlobal, FreeLocal, MAGAZINE};
 use super::global::Global;
 use super::ring::{CAP, Ring};
 use crate::base::check::{Arc, Plain, check, thread};
-use core::cell::Cell;
 use core::ptr::NonNull;
 
 /// A goroutine, as far as a queue is concerned. `life` counts: 1 made, 2 taken.
 struct Item {
     life: Plain,
-    link: Cell<Option<NonNull<Item>>>,
-}
-
-// SAFETY: `life` is checked by the model, `link` belongs to the list that the item is in.
-unsafe impl Sync for Item {}
-// SAFETY: as above; nothing in an item belongs to a thread.
-unsafe impl Send for Item {}
-
-// SAFETY: one cell per item, used by the lists only.
-unsafe impl Linked for Item {
-    fn link(&self) -> &Cell<Option<NonNull<Item>>> {
-        &self.link
-    }
 }
 
 /// Takes an item for good, and finds out if anybody else has.
@@ -41,7 +27,7 @@ struct World {
 
 impl World {
     fn new(items: usize) -> Arc<Self> {
-        let item = |_| Item { life: Plain::new(0), link: Cell::new(None) };
+        let item = |_| Item { life: Plain::new(0) };
         Arc::new(Self {
             ring: Ring::new(),
             global: Global::new(),
@@ -202,7 +188,7 @@ struct Lists {
 fn model_free_spill_against_refill() {
     const N: usize = 2 * MAGAZINE + 1;
     check(|| {
-        let item = |_| Item { life: Plain::new(0), link: Cell::new(None) };
+        let item = |_| Item { life: Plain::new(0) };
         let lists =
             Arc::new(Lists { global: FreeGlobal::new(), items: (0..N).map(item).collect() });
         let other = thread::spawn({
@@ -233,7 +219,7 @@ fn model_free_spill_against_refill() {
 #[test]
 fn model_free_single_elements() {
     check(|| {
-        let item = |_| Item { life: Plain::new(1), link: Cell::new(None) };
+        let item = |_| Item { life: Plain::new(1) };
         let lists =
             Arc::new(Lists { global: FreeGlobal::new(), items: (0..3).map(item).collect() });
         for item in &lists.items[..2] {

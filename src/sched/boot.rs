@@ -115,7 +115,9 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     let note: &Note = &done;
     let body = move || {
         if f() {
-            // From here on the caller's frame may be gone.
+            // From here on the thread counts as one of the program's own: while it wakes up nothing
+            // of ours may run, and that is no deadlock.
+            SCHED.inner.lock().runners -= 1;
             note.wake();
         }
     };
@@ -145,7 +147,6 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     }
     step_down(m, p.is_some());
     done.sleep();
-    SCHED.inner.lock().runners -= 1;
     Ok(())
 }
 

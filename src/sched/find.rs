@@ -43,10 +43,10 @@ fn local(p: &'static P) -> Option<GRef> {
     if p.timers.next() != sys::clock::NEVER {
         run_timers(p, p, sys::clock::now());
     }
-    if p.bump_tick() % FAIR == 0 {
-        if let Some(g) = global_one().or_else(|| p.pop()) {
-            return Some(g);
-        }
+    if p.bump_tick().is_multiple_of(FAIR)
+        && let Some(g) = global_one().or_else(|| p.pop())
+    {
+        return Some(g);
     }
     p.replace_next(None).or_else(|| p.pop()).or_else(|| p.yielded.pop())
 }
@@ -135,7 +135,7 @@ fn steal_next(victim: &'static P) -> Option<GRef> {
     let holder = victim.m()?;
     holder.borrow(|| {
         // The M may have changed its P since we looked; while it is kept out it cannot.
-        if !holder.p().is_some_and(|held| held.id == victim.id) {
+        if holder.p().is_none_or(|held| held.id != victim.id) {
             return None;
         }
         victim.streak.set(0);

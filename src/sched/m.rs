@@ -52,10 +52,8 @@ fn barrier() {
 
 impl M {
     pub(super) fn create(id: u32) -> &'static Self {
-        let lease = Lease::new(!crate::sys::thread::have_barrier());
-        lease.grant();
         Box::leak(Box::new(Self {
-            lease,
+            lease: Lease::new(!crate::sys::thread::have_barrier()),
             p: Cell::new(None),
             spinning: Cell::new(false),
             curg: AtomicPtr::new(std::ptr::null_mut()),

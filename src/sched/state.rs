@@ -159,9 +159,10 @@ pub(super) fn p_at(id: usize) -> &'static P {
 
 /// Makes Ps up to number `id`. Under the world lock, or at start.
 pub(super) fn ensure_p(id: usize) {
-    for i in ALL_LEN.load(Ordering::Relaxed)..=id {
+    let have = ALL_LEN.load(Ordering::Relaxed);
+    for (i, place) in ALL.iter().enumerate().take(id + 1).skip(have) {
         let p = std::ptr::from_ref(P::create(i as u32)).cast_mut();
-        ALL[i].store(p, Ordering::Release);
+        place.store(p, Ordering::Release);
         ALL_LEN.store(i + 1, Ordering::Release);
     }
 }

@@ -11,66 +11,28 @@ fn full() {
 }
 
 #[test]
-fn lease_can_be_revoked_only_while_its_owner_is_out() {
+fn lease_can_be_borrowed_only_while_its_owner_is_out() {
     for fenced in [false, true] {
         let lease = Lease::new(fenced);
-        assert!(!lease.try_revoke(full), "nothing to take yet");
-        lease.grant();
-        assert!(!lease.try_revoke(full), "the owner is inside");
-        assert_eq!(lease.borrow(full, || ()), None);
+        assert_eq!(lease.borrow(full, || ()), None, "the owner is inside");
         lease.leave();
-        assert!(lease.enter(), "nobody came");
+        assert_eq!(lease.borrow(full, || 7), Some(7));
+        lease.enter();
+        assert_eq!(lease.borrow(full, || 8), None);
         lease.leave();
-        assert!(lease.try_revoke(full));
-        assert!(!lease.try_revoke(full), "taken already");
-        assert!(!lease.enter());
-        lease.grant();
-        lease.leave();
-        assert!(lease.enter());
     }
 }
 
 #[test]
 fn borrowed_lease_comes_back_even_if_the_borrower_panics() {
     let lease = Lease::new(false);
-    lease.grant();
     lease.leave();
-    assert_eq!(lease.borrow(full, || 7), Some(7));
     let borrower = std::panic::AssertUnwindSafe(|| lease.borrow(full, || panic!("borrower")));
     assert!(std::panic::catch_unwind(borrower).is_err());
-    assert!(lease.enter());
+    lease.enter();
     lease.leave();
-    assert_eq!(lease.revoke_with(full, || 8), Some(8));
-    assert_eq!(lease.revoke_with(full, || 9), None);
-    assert!(!lease.enter());
 }
 
-#[test]
-fn surrender_wins_against_a_revoker_that_has_asked() {
-    for fenced in [false, true] {
-        let lease = Lease::new(fenced);
-        lease.grant();
-        // The barrier is the one place where the owner can act between the two halves of a revoke.
-        assert!(!lease.try_revoke(|| lease.surrender()), "still inside");
-        lease.grant();
-        let gone = || {
-            lease.surrender();
-            lease.leave();
-        };
-        assert!(!lease.try_revoke(gone), "outside, but the P is somebody else's by now");
-        assert!(!lease.enter());
-        let again = || {
-            lease.surrender();
-            lease.grant();
-            lease.leave();
-        };
-        lease.grant();
-        assert!(!lease.try_revoke(again), "another P than the one asked for");
-        assert!(lease.enter());
-    }
-}
-
-/// Owner and borrower add to one plain counter; a lost exclusion loses an addition.
 #[test]
 fn fenced_lease_excludes() {
     struct Shared(Cell<usize>);
@@ -79,7 +41,6 @@ fn fenced_lease_excludes() {
     let (lease, shared) = (Lease::new(true), Shared(Cell::new(0)));
     let shared = &shared;
     let (stop, borrowed) = (AtomicBool::new(false), AtomicUsize::new(0));
-    lease.grant();
     lease.leave();
     let entered = std::thread::scope(|s| {
         s.spawn(|| {
@@ -91,7 +52,7 @@ fn fenced_lease_excludes() {
         });
         let mut entered = 0;
         while entered < 20_000 || (borrowed.load(Ordering::Relaxed) == 0) {
-            assert!(lease.enter());
+            lease.enter();
             shared.0.set(shared.0.get() + 1);
             lease.leave();
             entered += 1;

@@ -121,7 +121,7 @@ fn resize(old: usize, n: usize) {
     SCHED.global.prepend(|global| {
         for id in n.min(old)..old {
             let p = p_at(id);
-            let mut put = |g: GRef| global.push(g.as_ptr());
+            let put = |g: GRef| global.push(g.as_ptr());
             if let Some(g) = p.replace_next(None) {
                 put(g);
             }

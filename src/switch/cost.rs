@@ -10,6 +10,8 @@ macro_rules! pairs {
     ($backend:ident) => {{
         use crate::switch::$backend::Context;
 
+        /// # Safety
+        /// `arg` is the context it runs on.
         unsafe extern "C" fn bounce(arg: *mut (), mut word: usize) -> usize {
             // SAFETY: `prepare` below was given a pointer to the context, which outlives its run.
             let context = unsafe { &*arg.cast::<Context>() };

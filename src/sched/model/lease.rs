@@ -1,10 +1,10 @@
-//! The lease: the owner, one revoker, and a P that notices when both use it.
+//! The lease: the owner, one borrower, and a P that notices when both use it.
 
 use crate::base::atomic::{Ordering, fence};
 use crate::base::check::{Arc, Plain, check, thread};
 use crate::sched::lease::Lease;
 
-/// Which barrier the revoker brings.
+/// Which barrier the borrower brings.
 #[derive(Clone, Copy)]
 enum Barrier {
     Fence,
@@ -19,25 +19,25 @@ const KINDS: [Barrier; 2] = [Barrier::Fence, Barrier::Ipi];
 #[cfg(shuttle)]
 const KINDS: [Barrier; 2] = [Barrier::Fence, Barrier::Nothing];
 
-/// A lease, the P it is on, and the P that its owner gets after it has given up the first.
+/// A lease, the place where its owner keeps a P, and the P.
 struct World {
     kind: Barrier,
     lease: Lease,
-    ps: [Plain; 2],
-    /// Which of the two the lease is on. The owner writes it, inside.
-    which: Plain,
+    /// 0: the owner has the P, 1: it has been taken away.
+    taken: Plain,
+    /// Counts its uses.
+    p: Plain,
 }
 
 impl World {
-    /// The owner is outside and has its first P.
+    /// The owner is outside and has its P.
     fn new(kind: Barrier) -> Arc<Self> {
         let world = Self {
             kind,
             lease: Lease::new(matches!(kind, Barrier::Fence)),
-            ps: [Plain::new(0), Plain::new(0)],
-            which: Plain::new(0),
+            taken: Plain::new(0),
+            p: Plain::new(0),
         };
-        world.lease.grant();
         world.lease.leave();
         Arc::new(world)
     }
@@ -52,38 +52,36 @@ impl World {
         }
     }
 
-    /// The P that the lease is on, used by who has the right to.
-    fn use_p(&self) {
-        self.ps[self.which.get()].bump();
-    }
-
-    fn revoke(&self) -> bool {
-        let revoked = self.lease.try_revoke(|| self.barrier());
-        if revoked {
-            self.use_p();
-        }
-        revoked
-    }
-
+    /// Uses the P where it is.
     fn borrow(&self) -> bool {
-        self.lease.borrow(|| self.barrier(), || self.use_p()).is_some()
+        self.lease.borrow(|| self.barrier(), || self.p.bump()).is_some()
+    }
+
+    /// Takes the P away and uses it afterwards, as its new holder.
+    fn take_away(&self) -> bool {
+        let took = self.lease.borrow(|| self.barrier(), || self.taken.bump()).is_some();
+        if took {
+            self.p.bump();
+        }
+        took
     }
 
     /// Inside and out again. True: with the P.
     fn visit(&self) -> bool {
-        let has_p = self.lease.enter();
+        self.lease.enter();
+        let has_p = self.taken.get() == 0;
         if has_p {
-            self.use_p();
+            self.p.bump();
         }
         self.lease.leave();
         has_p
     }
 }
 
-/// Runs `owner` on a thread that barriers reach, and `revoker` on another; then `check_end`.
+/// Runs `owner` on a thread that barriers reach, and `borrower` on another; then `check_end`.
 fn race<O, R>(
     owner: impl Fn(&World) -> O + Copy + Send + Sync + 'static,
-    revoker: impl Fn(&World) -> R + Copy + Send + Sync + 'static,
+    borrower: impl Fn(&World) -> R + Copy + Send + Sync + 'static,
     check_end: impl Fn(&World, O, R) + Copy + Send + Sync + 'static,
 ) where
     O: Send + 'static,
@@ -92,97 +90,48 @@ fn race<O, R>(
     for kind in KINDS {
         check(move || {
             let world = World::new(kind);
-            let revoker = thread::spawn({
+            let borrower = thread::spawn({
                 let world = world.clone();
-                move || revoker(&world)
+                move || borrower(&world)
             });
             #[cfg(loom)]
             crate::base::ipi::become_target();
             let outcome = owner(&world);
             #[cfg(loom)]
             crate::base::ipi::leave_cpu();
-            check_end(&world, outcome, revoker.join().unwrap());
+            check_end(&world, outcome, borrower.join().unwrap());
         });
     }
 }
 
 #[test]
-fn model_lease_revoked_or_not() {
+fn model_lease_p_taken_away_or_not() {
     let owner = |world: &World| [world.visit(), world.visit()];
-    race(owner, World::revoke, |world, visits, revoked| {
-        assert!(visits[0] || !visits[1], "a revoked P does not come back by itself");
-        assert!(revoked || visits[1], "nobody took it");
-        let uses = visits.iter().filter(|v| **v).count() + usize::from(revoked);
-        assert_eq!(world.ps[0].get(), uses);
+    race(owner, World::take_away, |world, visits, took| {
+        assert!(visits[0] || !visits[1], "a P taken away does not come back by itself");
+        assert!(took || visits[1], "nobody took it");
+        let uses = visits.iter().filter(|v| **v).count() + usize::from(took);
+        assert_eq!(world.p.get(), uses);
     });
 }
 
 #[test]
 fn model_lease_borrowed() {
     let owner = |world: &World| [world.visit(), world.visit()];
-    let revoker = |world: &World| [world.borrow(), world.borrow()];
-    race(owner, revoker, |world, visits, borrowed| {
+    let borrower = |world: &World| [world.borrow(), world.borrow()];
+    race(owner, borrower, |world, visits, borrowed| {
         assert_eq!(visits, [true; 2], "the owner never learns of it");
         let borrows = borrowed.iter().filter(|b| **b).count();
-        assert_eq!(world.ps[0].get(), 2 + borrows);
+        assert_eq!(world.p.get(), 2 + borrows);
     });
 }
 
 #[test]
-fn model_lease_borrowed_then_revoked() {
-    let revoker = |world: &World| (world.borrow(), world.revoke());
-    race(World::visit, revoker, |world, visited, (borrowed, revoked)| {
-        assert!(visited || revoked);
-        let uses = [visited, borrowed, revoked].into_iter().filter(|u| *u).count();
-        assert_eq!(world.ps[0].get(), uses);
-    });
-}
-
-/// The owner gives its first P up, inside; whoever has it then uses it.
-fn give_up(world: &World) -> bool {
-    let has_p = world.lease.enter();
-    if has_p {
-        world.lease.surrender();
-        world.ps[0].bump();
-    }
-    has_p
-}
-
-#[test]
-fn model_lease_surrendered_or_revoked() {
-    let owner = |world: &World| {
-        let gave = give_up(world);
-        world.lease.leave();
-        gave
-    };
-    race(owner, World::revoke, |world, gave, revoked| {
-        assert_ne!(gave, revoked, "the P goes to exactly one");
-        assert_eq!(world.ps[0].get(), 1);
-    });
-}
-
-/// A revoker that asked for the first P must not come away with it when the lease is on the second.
-#[test]
-fn model_lease_moves_to_another_p() {
-    let owner = |world: &World| {
-        let gave = give_up(world);
-        world.which.bump();
-        world.lease.grant();
-        world.lease.leave();
-        (gave, world.visit())
-    };
-    let revoker = |world: &World| {
-        let which = world.lease.revoke_with(|| world.barrier(), || world.which.get());
-        if let Some(p) = which {
-            world.ps[p].bump();
-        }
-        which
-    };
-    race(owner, revoker, |world, (gave, visited), revoked| {
-        let second = revoked == Some(1);
-        assert_eq!(gave, revoked != Some(0), "the first P goes to exactly one");
-        assert!(visited || second, "nobody took the second");
-        assert_eq!(world.ps[0].get(), 1);
-        assert_eq!(world.ps[1].get(), usize::from(visited) + usize::from(second));
+fn model_lease_borrowed_then_taken_away() {
+    let borrower = |world: &World| (world.borrow(), world.take_away());
+    race(World::visit, borrower, |world, visited, (borrowed, took)| {
+        assert!(visited || took);
+        let uses = [visited, borrowed, took].into_iter().filter(|u| *u).count();
+        assert_eq!(world.p.get(), uses);
     });
 }
