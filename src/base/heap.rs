@@ -38,10 +38,12 @@ impl<T: Copy> Heap<T> {
         Self { entries: Vec::new() }
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -58,7 +60,7 @@ impl<T: Copy> Heap<T> {
 
     /// Takes the earliest entry.
     pub(crate) fn pop(&mut self, moved: impl FnMut(&T, usize)) -> Option<Entry<T>> {
-        if self.is_empty() { None } else { Some(self.remove(0, moved)) }
+        if self.entries.is_empty() { None } else { Some(self.remove(0, moved)) }
     }
 
     /// Takes the entry at `index`, which is the last one reported for it.

@@ -51,7 +51,7 @@ pub(crate) unsafe fn start<F: FnOnce()>(options: Options, f: F) -> Result<u64, E
     if size_of::<F>() > MAX_INLINE_CLOSURE {
         let f = Box::new(f);
         // SAFETY: passed on.
-        return unsafe { spawn(options, move || f()) };
+        return unsafe { spawn(options, f) };
     }
     // SAFETY: passed on.
     unsafe { spawn(options, f) }

@@ -7,7 +7,6 @@ use std::any::Any;
 use std::backtrace::Backtrace;
 use std::fmt::Write as _;
 use std::panic::PanicHookInfo;
-use std::sync::Once;
 
 /// What the hook saw of a panic, kept in the goroutine until somebody catches it.
 struct Seen {
@@ -16,16 +15,13 @@ struct Seen {
     trace: Backtrace,
 }
 
-/// Puts our hook in front of the present one. Once.
+/// Puts our hook in front of the present one: at the start of the runtime, which happens once.
 pub(crate) fn install() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| match quiet_goroutine() {
-            Some(g) => g.panic.set(Some(Box::new(see(info)))),
-            None => before(info),
-        }));
-    });
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| match quiet_goroutine() {
+        Some(g) => g.panic.set(Some(Box::new(see(info)))),
+        None => before(info),
+    }));
 }
 
 /// The calling goroutine, unless it is a main one.

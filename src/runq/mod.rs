@@ -14,6 +14,9 @@ mod model;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
-pub(crate) use free::{FreeGlobal, FreeLocal};
-pub(crate) use global::Global;
-pub(crate) use ring::Ring;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use self::{
+    free::{FreeGlobal, FreeLocal},
+    global::Global,
+    ring::Ring,
+};

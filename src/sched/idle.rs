@@ -72,8 +72,7 @@ fn new_m(inner: &mut Inner) -> &'static M {
         too_many_threads(inner.max_ms);
     }
     inner.ms += 1;
-    inner.ms_made += 1;
-    M::create(inner.ms_made)
+    M::create()
 }
 
 /// The limit of threads is passed: Go's text and end.

@@ -31,8 +31,6 @@ pub(crate) struct M {
     pub(super) next_p: Cell<Option<&'static P>>,
     /// Where it sleeps when idle.
     pub(super) note: Note,
-    /// Number for people.
-    pub(crate) id: u32,
     /// Kernel thread id, 0 until the thread runs.
     pub(super) tid: AtomicU32,
 }
@@ -51,7 +49,7 @@ fn barrier() {
 }
 
 impl M {
-    pub(super) fn create(id: u32) -> &'static Self {
+    pub(super) fn create() -> &'static Self {
         Box::leak(Box::new(Self {
             lease: Lease::new(!crate::sys::thread::have_barrier()),
             p: Cell::new(None),
@@ -59,7 +57,6 @@ impl M {
             curg: AtomicPtr::new(std::ptr::null_mut()),
             next_p: Cell::new(None),
             note: Note::new(),
-            id,
             tid: AtomicU32::new(0),
         }))
     }
@@ -67,7 +64,7 @@ impl M {
     /// An M for a thread that enters `run`: one given back earlier, else a new one. Not counted
     /// among the scheduler's threads.
     pub(super) fn for_caller() -> &'static Self {
-        let m = CALLERS.lock().pop().unwrap_or_else(|| Self::create(0));
+        let m = CALLERS.lock().pop().unwrap_or_else(Self::create);
         m.tid.store(crate::sys::thread::id(), Ordering::Relaxed);
         m
     }

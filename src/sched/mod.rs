@@ -13,6 +13,7 @@
 //! | `clock.rs` | who sleeps until the next timer |
 //! | `world.rs` | stop-the-world, GOMAXPROCS |
 //! | `sysmon.rs` `deadlock.rs` | the monitor thread |
+//! | `trace.rs` | `GORT_DEBUG=schedtrace` |
 //! | `boot.rs` | start, and `run` |
 //!
 //! Lock order: `world` < `inner` < a P's timer heap; `revoke` < `inner`. No lock is held across a
@@ -58,6 +59,8 @@ mod spin;
 mod sysmon;
 #[cfg(not(any(loom, shuttle)))]
 mod task;
+#[cfg(not(any(loom, shuttle)))]
+mod trace;
 #[cfg(not(any(loom, shuttle)))]
 mod waitq;
 #[cfg(not(any(loom, shuttle)))]

@@ -55,9 +55,8 @@ pub(crate) struct Sched {
 pub(super) struct Inner {
     pub(super) idle_ms: Vec<&'static M>,
     pub(super) idle_ps: Vec<&'static P>,
-    /// Scheduler threads that exist, and ever made.
+    /// Scheduler threads that exist.
     pub(super) ms: usize,
-    pub(super) ms_made: u32,
     pub(super) max_ms: usize,
     /// While the world stops: Ps that still run.
     pub(super) running: usize,
@@ -80,7 +79,6 @@ pub(crate) static SCHED: Sched = Sched {
         idle_ms: Vec::new(),
         idle_ps: Vec::new(),
         ms: 0,
-        ms_made: 0,
         max_ms: DEFAULT_MAX_THREADS,
         running: 0,
         sysmon_asleep: false,

@@ -10,6 +10,7 @@
 //! * and before the deep sleep, looks for a deadlock (`deadlock.rs`).
 
 use super::p::P;
+use super::trace::Trace;
 use super::{Inner, SCHED, clock, deadlock, idle, world};
 use crate::base::atomic::Ordering;
 use crate::sys;
@@ -65,18 +66,27 @@ impl Monitor {
     fn main(mut self) -> ! {
         let mut quiet = 0;
         let mut delay = QUICK_US;
+        let mut trace = Trace::from_env();
         loop {
             if quiet == 0 {
                 delay = QUICK_US;
             } else if quiet > IDLE_LOOKS {
                 delay = (delay * 2).min(SLOW_US);
             }
-            if delay == SLOW_US && deep_sleep() {
+            if delay == SLOW_US && trace.is_none() && deep_sleep() {
                 quiet = 0;
                 delay = QUICK_US;
             }
             sys::thread::nap(delay);
-            if self.look(sys::clock::now()) { quiet = 0 } else { quiet += 1 }
+            let now = sys::clock::now();
+            if self.look(now) {
+                quiet = 0
+            } else {
+                quiet += 1
+            }
+            if let Some(trace) = &mut trace {
+                trace.look(now);
+            }
         }
     }
 

@@ -56,11 +56,6 @@ impl WaitQueue {
         Self { head: Cell::new(ptr::null()), tail: Cell::new(ptr::null()) }
     }
 
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.head.get().is_null()
-    }
-
     /// Puts `w` at the end.
     ///
     /// # Safety

@@ -12,7 +12,6 @@ use super::m::M;
 use super::p::P;
 use super::{Inner, SCHED, idle, p_at, park};
 use crate::base::atomic::Ordering;
-use crate::g::GRef;
 
 /// Most Ps there can be.
 pub(crate) const MAX_PROCS: usize = 1 << 16;
@@ -121,15 +120,13 @@ fn resize(old: usize, n: usize) {
     SCHED.global.prepend(|global| {
         for id in n.min(old)..old {
             let p = p_at(id);
-            let put = |g: GRef| global.push(g.as_ptr());
             if let Some(g) = p.replace_next(None) {
-                put(g);
+                global.push(g.as_ptr());
             }
-            while let Some(g) = p.pop() {
-                put(g);
-            }
+            // SAFETY: the world is stopped, the P is ours.
+            unsafe { p.ring.drain(|g| global.push(g)) };
             while let Some(g) = p.yielded.pop() {
-                put(g);
+                global.push(g.as_ptr());
             }
         }
     });
