@@ -54,6 +54,8 @@ pub(super) fn run(m: &'static M, g: GRef) {
                 return submit_yielded(m, g);
             }
             Stop::Exited => {
+                // It ended without a call of its own, so the M is still outside.
+                m.enter();
                 g.status.set(State::Running, State::Dead);
                 return spawn::retire(m, g);
             }
