@@ -68,3 +68,8 @@ pub use self::{
 pub mod __bench {
     pub use crate::switch::cost::{raw_switch_corosensei, raw_switch_native};
 }
+
+/// The readme's programs are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
