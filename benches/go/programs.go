@@ -7,21 +7,23 @@ import (
 	"time"
 )
 
-// n calls of Gosched, half by each of two goroutines.
+// n calls of Gosched by two goroutines for each P, so that there is always another to run.
 func yields(n int) (int, time.Duration, error) {
+	yielders := 2 * runtime.GOMAXPROCS(0)
+	each := n / yielders
 	var wg sync.WaitGroup
-	wg.Add(2)
 	begin := time.Now()
-	for range [2]struct{}{} {
+	for y := 0; y < yielders; y++ {
+		wg.Add(1)
 		go func() {
-			for i := 0; i < n/2; i++ {
+			for i := 0; i < each; i++ {
 				runtime.Gosched()
 			}
 			wg.Done()
 		}()
 	}
 	wg.Wait()
-	return n / 2 * 2, time.Since(begin), nil
+	return each * yielders, time.Since(begin), nil
 }
 
 // n round trips between main and an echoing goroutine over two unbuffered channels.

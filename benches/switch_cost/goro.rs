@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use gort::runtime::gosched;
+use gort::runtime::{gomaxprocs, gosched};
 use gort::sync::WaitGroup;
 use gort::{Chan, chan, go, spawn};
 
@@ -67,22 +67,24 @@ fn raw_native(n: u64) -> Result<Reply, String> {
         .ok_or_else(|| "no assembly for this CPU in arch/".to_owned())
 }
 
-/// `n` calls of gosched, half by each of two goroutines.
+/// `n` calls of gosched by two goroutines for each P, so that there is always another to run.
 fn yields(n: u64) -> Reply {
+    let yielders = 2 * gomaxprocs(0) as u64;
+    let each = n / yielders;
     let wg = WaitGroup::new();
-    wg.add(2);
     let begin = Instant::now();
-    for _ in 0..2 {
+    for _ in 0..yielders {
+        wg.add(1);
         let wg = wg.clone();
         go(move || {
-            for _ in 0..n / 2 {
+            for _ in 0..each {
                 gosched();
             }
             wg.done();
         });
     }
     wg.wait();
-    Reply::new(n / 2 * 2, begin.elapsed())
+    Reply::new(each * yielders, begin.elapsed())
 }
 
 /// `n` round trips between main and an echoing goroutine over two unbuffered channels.

@@ -149,7 +149,7 @@ fn switch(lanes: usize, with_go: bool) -> Vec<Entry> {
         threads(1),
         "yield",
         "sched_yield, two threads",
-        "yield: one call; wall time divided by all calls of both",
+        "yield: one call; wall time divided by the calls of all",
     )];
     for cores in 1..=lanes {
         entries.extend([
@@ -163,8 +163,8 @@ fn switch(lanes: usize, with_go: bool) -> Vec<Entry> {
             Entry::new(
                 player,
                 "yield",
-                "yield, two goroutines",
-                "yield: one call; wall time divided by all calls of both",
+                "yield, two goroutines for each P",
+                "yield: one call; wall time divided by the calls of all",
             ),
             Entry::new(player, "pingpong", "unbuffered channel ping-pong", ROUND_TRIP),
         ]);

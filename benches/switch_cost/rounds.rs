@@ -110,8 +110,8 @@ impl<'a> Run<'a> {
             let Some(reply) = self.ask(manner) else { return };
             let took = reply.get("ns").unwrap_or(0.0).max(1.0);
             let step = (wanted / took).clamp(1.0 / LARGEST_STEP, LARGEST_STEP);
-            // Even, because some programs halve it.
-            self.n = ((self.n as f64 * step / 2.0) as u64 * 2).max(2);
+            // A multiple of four, because some programs share it out.
+            self.n = ((self.n as f64 * step / 4.0) as u64 * 4).max(4);
             if (0.4..2.5).contains(&step) {
                 return;
             }
