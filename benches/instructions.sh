@@ -4,7 +4,7 @@
 #
 #   benches/instructions.sh [-f] [PATH...]
 #
-# PATH is yield, pingpong, join, join-wg, join-chan or batch; without any: all of them. Each runs
+# PATH is yield, pingpong, join, join-wg, join-chan or batches; without any: all of them. Each runs
 # twice, with a and with b operations, on one P; (count(b) - count(a)) / (b - a) leaves out what start
 # and end cost. -f also lists the functions the instructions were spent in.
 set -eu
@@ -22,11 +22,11 @@ for tool in valgrind callgrind_annotate cargo; do
 done
 for path in "$@"; do
     case $path in
-    yield | pingpong | join | join-wg | join-chan | batch) ;;
+    yield | pingpong | join | join-wg | join-chan | batches) ;;
     *) echo "instructions.sh: no such path: $path" >&2; exit 2 ;;
     esac
 done
-[ $# -gt 0 ] || set -- yield pingpong join join-wg join-chan batch
+[ $# -gt 0 ] || set -- yield pingpong join join-wg join-chan batches
 
 echo "building" >&2
 program=$(cargo bench --bench switch_cost --no-run --message-format=json 2>/dev/null |
@@ -38,7 +38,7 @@ trap 'rm -rf "$scratch"' EXIT
 # count PATH N: instructions of the whole run.
 count() {
     valgrind --tool=callgrind --callgrind-out-file="$scratch/$1.$2" --log-file="$scratch/log" \
-        "$program" --callgrind "$1" "$2" || { tail -n 20 "$scratch/log" >&2; return 1; }
+        "$program" --callgrind "$1" "$2" || { grep -v '^==' "$scratch/log" >&2; return 1; }
     awk '/^(summary|totals):/ { print $2; exit }' "$scratch/$1.$2"
 }
 

@@ -53,6 +53,7 @@ fn inside(name: &str, n: u64) -> Result<Reply, String> {
         "join-wg" => Ok(join_wg(n)),
         "join-chan" => join_chan(n),
         "batch" => Ok(batch(n)),
+        "batches" => Ok(batches(n)),
         "sieve" => sieve(n),
         "skynet" => skynet(n),
         "park" => memory::park_goroutines(n),
@@ -155,6 +156,14 @@ fn batch(n: u64) -> Reply {
     }
     wg.wait();
     Reply::new(n, begin.elapsed())
+}
+
+/// `n` goroutines in batches of a thousand, all but the first on used stacks: for callgrind.
+fn batches(n: u64) -> Reply {
+    const SIZE: u64 = 1000;
+    let begin = Instant::now();
+    (0..n / SIZE).for_each(|_| drop(batch(SIZE)));
+    Reply::new(n / SIZE * SIZE, begin.elapsed())
 }
 
 /// The prime sieve of Go's book, made to end: counts the primes below `limit` through a chain of

@@ -67,9 +67,9 @@ pub(crate) fn serve(role: Role) -> ExitCode {
 }
 
 /// One measurement in this process, for `benches/instructions.sh`: it runs under callgrind, where
-/// times mean nothing, so none is printed.
+/// times mean nothing, so none is printed. Dense, because valgrind has little address space to give.
 pub(crate) fn once(name: &str, n: u64) -> ExitCode {
-    let role = Role::Goroutines { procs: 1, ladder: Ladder::Default };
+    let role = Role::Goroutines { procs: 1, ladder: Ladder::Dense };
     match role.measure(name, n) {
         Ok(_) => ExitCode::SUCCESS,
         Err(text) => {
