@@ -20,7 +20,7 @@ Usage: cargo bench --bench switch_cost -- [OPTIONS]
   --parked N         goroutines parked to measure memory
                      (default 1000000; 100000 with --quick)
   --max-alive N      stop counting the living at so many
-                     (default 2000000; 200000 with --quick)
+                     (default 2000000; 100000 with --quick)
   --leaves N         leaves of skynet, a power of ten
                      (default 1000000; 100000 with --quick)
   --go               compare with Go; without a go command this is an error
@@ -74,7 +74,7 @@ impl Options {
             only: Vec::new(),
             max_threads: pick(20_000, 2_000),
             parked: pick(1_000_000, 100_000),
-            max_alive: pick(2_000_000, 200_000),
+            max_alive: pick(2_000_000, 100_000),
             leaves: pick(1_000_000, 100_000),
             go: WithGo::IfFound,
             json: None,

@@ -42,7 +42,7 @@ use rounds::Manner;
 use worker::Programs;
 
 /// `--quick` takes single rounds from the first time on, and waits for nobody beyond the second.
-const HURRY: Duration = Duration::from_secs(11);
+const HURRY: Duration = Duration::from_secs(9);
 const QUICK_END: Duration = Duration::from_secs(18);
 
 /// How long one answer may take.

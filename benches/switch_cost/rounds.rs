@@ -90,6 +90,10 @@ impl<'a> Run<'a> {
                 self.worker = worker.ok().filter(|_| !self.entry.fresh);
                 Some(reply)
             }
+            Err(_) if manner.over() => {
+                self.late = true;
+                None
+            }
             Err(text) => {
                 self.failed = Some(text.trim_end_matches('.').to_owned());
                 None
@@ -124,7 +128,7 @@ impl<'a> Run<'a> {
         if let Some(text) = &failed {
             note = format!("not measured: {text}");
         } else if late && replies.is_empty() {
-            note = "not measured: --quick had no time left".to_owned();
+            note = "not measured: no time left for it in a quick run".to_owned();
         }
         entry.fields.iter().enumerate().map(move |(i, field)| Figure {
             id: format!("{}{}", entry.id, field.suffix),

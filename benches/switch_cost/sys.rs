@@ -5,14 +5,19 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::mem::{size_of, transmute, zeroed};
+use std::mem::{MaybeUninit, size_of, transmute};
 use std::ptr;
 use std::sync::atomic::AtomicU32;
 
+/// The empty set.
+fn no_cpus() -> libc::cpu_set_t {
+    // SAFETY: cpu_set_t is a plain bit array, initialised by zeroes.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
 /// The CPUs this process may run on, in ascending order.
 pub(crate) fn allowed_cpus() -> Vec<usize> {
-    // SAFETY: cpu_set_t is a plain bit array; all zeroes is the empty set.
-    let mut set: libc::cpu_set_t = unsafe { zeroed() };
+    let mut set = no_cpus();
     // SAFETY: the pointer is to a live cpu_set_t of the size given.
     let rc = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) };
     if rc != 0 {
@@ -25,8 +30,7 @@ pub(crate) fn allowed_cpus() -> Vec<usize> {
 
 /// Binds the calling thread to one CPU.
 pub(crate) fn pin(cpu: usize) -> io::Result<()> {
-    // SAFETY: as in `allowed_cpus`.
-    let mut set: libc::cpu_set_t = unsafe { zeroed() };
+    let mut set = no_cpus();
     // SAFETY: `cpu` came from `allowed_cpus`, so it is below CPU_SETSIZE.
     unsafe { libc::CPU_SET(cpu, &mut set) };
     // SAFETY: the pointer is to a live cpu_set_t of the size given.
@@ -72,23 +76,21 @@ impl RawThread {
     /// Starts `body` on a stack of std's default size.
     pub(crate) fn start(body: fn()) -> io::Result<Self> {
         const STACK: usize = 2 << 20;
-        // SAFETY: all zeroes is a valid value to be overwritten by pthread_attr_init.
-        let mut attr: libc::pthread_attr_t = unsafe { zeroed() };
+        let mut attr = MaybeUninit::<libc::pthread_attr_t>::uninit();
+        let attr = attr.as_mut_ptr();
         // SAFETY: the attribute object is live and not initialised yet.
-        checked(unsafe { libc::pthread_attr_init(&raw mut attr) })?;
+        checked(unsafe { libc::pthread_attr_init(attr) })?;
         // SAFETY: initialised above; the size is a multiple of the page size above the minimum.
-        let sized = checked(unsafe { libc::pthread_attr_setstacksize(&raw mut attr, STACK) });
+        let sized = checked(unsafe { libc::pthread_attr_setstacksize(attr, STACK) });
         let mut thread: libc::pthread_t = 0;
         let started = sized.and_then(|()| {
             let argument = body as *mut c_void;
             // SAFETY: the attributes are initialised, `enter` takes any `fn()` as its argument,
             // and that lives for ever.
-            checked(unsafe {
-                libc::pthread_create(&raw mut thread, &raw const attr, enter, argument)
-            })
+            checked(unsafe { libc::pthread_create(&raw mut thread, attr, enter, argument) })
         });
         // SAFETY: initialised above and not used again.
-        unsafe { libc::pthread_attr_destroy(&raw mut attr) };
+        unsafe { libc::pthread_attr_destroy(attr) };
         started.map(|()| Self(thread))
     }
 
