@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 const ID_BATCH: u64 = 16;
 
 /// How far ahead in the ring goroutines are prefetched: each runs about as long as a few misses take.
-const AHEAD: u32 = 3;
+const AHEAD: u32 = 5;
 
 /// A processor.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::stack::{self, Exhausted, MAX_RUNGS};
 use std::ptr::NonNull;
 
 /// How far ahead in the free list goroutines are prefetched: a spawn is shorter than a miss.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 /// Most slots made at once.
 const BATCH: usize = 16;
 
