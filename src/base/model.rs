@@ -43,8 +43,8 @@ impl Join {
         self.registers.bump();
         let parked = self.word.arm(self.waiter());
         if !parked {
-            assert!(self.word.is_fired());
             assert_eq!(self.result.get(), 1, "the result is there");
+            assert!(self.word.is_fired());
         }
         parked
     }

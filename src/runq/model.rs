@@ -59,22 +59,16 @@ impl World {
     }
 }
 
-/// Steals once and takes the loot. Returns how much it was.
-fn rob(ring: &Ring<Item>) -> usize {
+/// Steals once and takes the loot.
+fn rob(ring: &Ring<Item>) {
     let own = Ring::new();
-    let mut loot = 0;
-    let mut count = |x| {
-        take(x);
-        loot += 1;
-    };
     // SAFETY: `own` is the caller's.
-    unsafe { ring.steal_into(&own) }.into_iter().for_each(&mut count);
+    unsafe { ring.steal_into(&own) }.into_iter().for_each(take);
     // SAFETY: as above.
-    unsafe { own.drain(&mut count) };
-    loot
+    unsafe { own.drain(take) };
 }
 
-fn thief(world: &Arc<World>) -> thread::JoinHandle<usize> {
+fn thief(world: &Arc<World>) -> thread::JoinHandle<()> {
     let world = world.clone();
     thread::spawn(move || rob(&world.ring))
 }
@@ -102,35 +96,39 @@ fn model_ring_two_thieves() {
         (0..3).for_each(|i| world.push(i));
         let thieves = [thief(&world), thief(&world)];
         world.pop();
-        thieves.into_iter().for_each(|t| {
-            t.join().unwrap();
-        });
+        thieves.into_iter().for_each(|t| t.join().unwrap());
         world.finish();
     });
 }
 
+/// The thief comes back until it reaches what was pushed last, by whichever path that went in.
 #[test]
 fn model_ring_overflow_against_thief() {
     const FULL: usize = CAP as usize;
     check(|| {
-        let world = World::new(FULL + 2);
+        let world = World::new(FULL + 1);
         (0..FULL).for_each(|i| world.push(i));
-        let thief = thief(&world);
+        let thief = thread::spawn({
+            let world = world.clone();
+            move || (0..3).for_each(|_| rob(&world.ring))
+        });
         world.push(FULL);
-        world.push(FULL + 1);
         thief.join().unwrap();
         world.finish();
     });
 }
 
-/// The first thief's ring, not empty when it steals, is robbed at the same time.
+/// What a thief puts into its own ring, with items there already, is stolen at once.
 #[test]
 fn model_ring_thief_is_robbed() {
     check(|| {
-        let (victim, world) = (World::new(4), World::new(2));
+        let (victim, world) = (World::new(4), World::new(1));
+        let robber = thread::spawn({
+            let world = world.clone();
+            move || (0..2).for_each(|_| rob(&world.ring))
+        });
         (0..4).for_each(|i| victim.push(i));
-        (0..2).for_each(|i| world.push(i));
-        let robber = thief(&world);
+        world.push(0);
         // SAFETY: this thread owns both rings.
         unsafe { victim.ring.steal_into(&world.ring) }.into_iter().for_each(take);
         robber.join().unwrap();

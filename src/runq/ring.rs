@@ -151,7 +151,7 @@ impl<T> Ring<T> {
                 return None;
             }
             if len > CAP {
-                // The head is older than the tail by more than a lap.
+                // The head is out of date by more than a lap; taking from it would fail.
                 spin_loop();
                 continue;
             }

@@ -1,7 +1,8 @@
 //! Submit against sleep: when everything has come to rest, no work waits while a P is idle.
 //!
-//! An M is a loom thread, or the tail of the thread that woke it. An M that finds work runs it for
-//! ever: its P stays busy, so it cannot make up for a wakeup that was lost.
+//! An M is a thread of the model, or the tail of the thread that woke it. An M that finds work runs it
+//! for ever, its first few goroutines excepted if the model says so: its P stays busy, so that it
+//! cannot make up for a wakeup that was lost.
 
 use crate::base::check::{Arc, Mutex, check, thread};
 use crate::runq::global::Global;
@@ -23,6 +24,8 @@ struct World {
 struct M {
     p: usize,
     spinning: bool,
+    /// So many goroutines end at once.
+    short: u32,
 }
 
 const WORK: NonNull<()> = NonNull::dangling();
@@ -39,13 +42,13 @@ impl World {
 
     /// An M at work.
     fn busy(p: usize) -> M {
-        M { p, spinning: false }
+        M { p, spinning: false, short: 0 }
     }
 
     /// An M that has just begun to spin.
     fn spinner(&self, p: usize) -> M {
         self.spin.start_spinning();
-        M { p, spinning: true }
+        M { p, spinning: true, short: 0 }
     }
 
     fn put_idle(&self, p: usize) {
@@ -79,12 +82,22 @@ impl World {
         };
         self.spin.p_busy();
         drop(idle);
-        self.run(M { p, spinning: true });
+        self.run(M { p, spinning: true, short: 0 });
     }
 
-    /// An M's search for work, until it has some or sleeps.
+    /// The life of an M, until it runs for ever or sleeps.
     fn run(&self, mut m: M) {
-        while !self.find(&m) {
+        loop {
+            if self.find(&m) {
+                if m.spinning && self.spin.found_work() {
+                    self.wake();
+                }
+                if m.short == 0 {
+                    return;
+                }
+                m = M { p: m.p, spinning: false, short: m.short - 1 };
+                continue;
+            }
             if !m.spinning && self.spin.may_spin(self.rings.len() as u32) {
                 m.spinning = true;
                 continue;
@@ -101,20 +114,21 @@ impl World {
             let Some(p) = idle.pop() else { return };
             self.spin.p_busy();
             self.spin.start_spinning();
-            m = M { p, spinning: true };
-        }
-        if m.spinning && self.spin.found_work() {
-            self.wake();
+            m = M { p, spinning: true, ..m };
         }
     }
 
-    /// The global queue for anybody, other Ps' rings for spinners.
+    /// The own ring and the global queue for anybody, other Ps' rings for spinners.
     fn find(&self, m: &M) -> bool {
+        // SAFETY: the caller runs on P `m.p`.
+        let own = unsafe { self.rings[m.p].pop() };
         let steal = |from: usize| {
             // SAFETY: the caller runs on P `m.p`, and does not steal from itself.
             from != m.p && unsafe { self.rings[from].steal_into(&self.rings[m.p]) }.is_some()
         };
-        self.global.pop().is_some() || m.spinning && (0..self.rings.len()).any(steal)
+        own.is_some()
+            || self.global.pop().is_some()
+            || m.spinning && (0..self.rings.len()).any(steal)
     }
 
     fn is_drained(&self) -> bool {
@@ -214,19 +228,40 @@ fn model_submit_against_sleeper_that_never_spun() {
     });
 }
 
-/// Two submitters, one idle P: the waker that loses it must not have kept the other from waking.
+/// Two submitters, one sleeper. A waker that finds no P, because the sleeper has it again, must not
+/// have kept the other submitter from waking anybody once the P is idle for good.
 #[test]
 fn model_two_submitters_against_sleeper() {
     check(|| {
         let world = World::new(3);
-        let spinner = world.spinner(2);
+        let spinner = M { short: 1, ..world.spinner(2) };
         race(
             world,
             vec![
                 Box::new(|world| world.submit(&World::busy(0))),
-                Box::new(|world| world.run(spinner)),
                 Box::new(|world| world.submit(&World::busy(1))),
+                Box::new(|world| world.run(spinner)),
             ],
         );
+    });
+}
+
+/// Everything at once, beyond loom's reach: three Ms that come and go, two of them with goroutines
+/// that end at once, and submitters with and without a P.
+#[cfg(shuttle)]
+#[test]
+fn model_pool_under_load() {
+    check(|| {
+        let world = World::new(4);
+        let ms = [M { short: 2, ..world.spinner(1) }, M { short: 1, ..World::busy(2) }];
+        let mut threads: Vec<Box<dyn FnOnce(&World) + Send>> = vec![
+            Box::new(|world| (0..3).for_each(|_| world.submit(&World::busy(0)))),
+            Box::new(|world| (0..2).for_each(|_| world.submit_global())),
+            Box::new(|world| world.run(World::busy(3))),
+        ];
+        for m in ms {
+            threads.push(Box::new(|world| world.run(m)));
+        }
+        race(world, threads);
     });
 }
