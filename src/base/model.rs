@@ -78,3 +78,24 @@ fn model_who_sees_it_fired_sees_the_result() {
         assert!(!finisher.join().unwrap(), "nobody waits");
     });
 }
+
+#[test]
+fn model_dropped_handle_and_finisher_agree_who_is_left_with_the_cell() {
+    check(|| {
+        let join = Join::new();
+        let finisher = thread::spawn({
+            let join = join.clone();
+            move || {
+                join.result.bump();
+                let left = join.word.fire().is_some_and(Oneshot::is_detached);
+                left.then(|| join.registers.bump())
+            }
+        });
+        join.registers.bump();
+        if !join.word.detach() {
+            assert_eq!((join.result.get(), join.registers.bump()), (1, 1));
+        }
+        finisher.join().unwrap();
+        assert_eq!(join.registers.get(), 2, "nobody frees the cell, or both do");
+    });
+}

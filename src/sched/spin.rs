@@ -43,6 +43,12 @@
 //!   that was before Z1, or it would have found M's P. Then S3 sees the lower count.
 //! * *An M that was woken* is a spinner until its F or Z: as above.
 //!
+//! *Work on its way* from one queue to another is in neither, and M may look just then. So whoever
+//! moves more than it runs counts as its submitter. A thief does so at F: its ring is written before
+//! F2, which is a Release; if it was the last spinner F3 is the submission, else M's Z2 reads F2 or
+//! what followed it, and M's Z4 sees the ring. An M that is not spinning and moves a batch from the
+//! global queue to its ring must go through S2 to S6 after it.
+//!
 //! In each case somebody takes the P from the list again: a contradiction to rest. Nothing above
 //! depends on whether M was spinning: an M that [`Spin::may_spin`] refused, and that has never looked
 //! at other Ps' queues, does so in Z4 at the latest. That is also why a stale answer of `may_spin`
@@ -50,7 +56,8 @@
 //!
 //! # Orderings
 //! The pair S1-S3, Z1-Z4 is Dekker's, held together by the two fences alone. Lowering `spinning` in
-//! S6 is ordered by the lock. All else is relaxed; work is handed over by its queue's own orderings.
+//! S6 is ordered by the lock. F2 Release -> Z2, Z3: a thief's ring. All else is relaxed; work is handed
+//! over by its queue's own orderings.
 //!
 //! # Rejected
 //! * Go's `needspinning`, by which an M that cannot get a P tells the next one that is about to drop its
@@ -145,7 +152,8 @@ impl Spin {
 
     /// One spinner less. Returns how many there were.
     fn lower(&self) -> u32 {
-        let before = self.spinning.fetch_sub(1, Ordering::Relaxed);
+        // Release: a thief's ring, before F2, is seen by the spinners that stop after it (Z2, Z3).
+        let before = self.spinning.fetch_sub(1, Ordering::Release);
         debug_assert!(before > 0);
         before
     }

@@ -126,9 +126,20 @@ impl World {
             // SAFETY: the caller runs on P `m.p`, and does not steal from itself.
             from != m.p && unsafe { self.rings[from].steal_into(&self.rings[m.p]) }.is_some()
         };
-        own.is_some()
-            || self.global.pop().is_some()
-            || m.spinning && (0..self.rings.len()).any(steal)
+        own.is_some() || self.global_batch(m) || m.spinning && (0..self.rings.len()).any(steal)
+    }
+
+    /// One to run and one to keep. For whoever is not spinning that is a submission.
+    fn global_batch(&self, m: &M) -> bool {
+        let first = self.global.pop();
+        if let Some(second) = self.global.pop() {
+            // SAFETY: the caller runs on P `m.p`, and no model fills a ring.
+            unsafe { self.rings[m.p].push(second, |_| unreachable!("room for all")) };
+            if !m.spinning {
+                self.wake();
+            }
+        }
+        first.is_some()
     }
 
     fn is_drained(&self) -> bool {
@@ -241,6 +252,39 @@ fn model_two_submitters_against_sleeper() {
                 Box::new(|world| world.submit(&World::busy(0))),
                 Box::new(|world| world.submit(&World::busy(1))),
                 Box::new(|world| world.run(spinner)),
+            ],
+        );
+    });
+}
+
+/// A batch on its way from the global queue to a ring, while a spinner looks for the last time.
+#[test]
+fn model_batch_on_its_way_against_last_spinner() {
+    check(|| {
+        let world = World::new(2);
+        let spinner = world.spinner(1);
+        (0..2).for_each(|_| world.global.push(WORK));
+        race(
+            world,
+            vec![Box::new(|world| world.run(spinner)), Box::new(|world| world.run(World::busy(0)))],
+        );
+    });
+}
+
+/// A thief's loot on its way, while the other spinner looks for the last time.
+#[test]
+fn model_loot_on_its_way_against_last_spinner() {
+    check(|| {
+        let world = World::new(3);
+        let (thief, spinner) = (world.spinner(1), world.spinner(2));
+        // SAFETY: nobody else is here yet.
+        (0..3).for_each(|_| unsafe { world.rings[0].push(WORK, |_| unreachable!()) });
+        race(
+            world,
+            vec![
+                Box::new(|world| world.run(thief)),
+                Box::new(|world| world.run(spinner)),
+                Box::new(|world| world.run(World::busy(0))),
             ],
         );
     });
