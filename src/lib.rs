@@ -25,7 +25,7 @@
 //! anything that may block.
 #![cfg_attr(not(test), warn(clippy::print_stderr))]
 // A model drives what it is about; the rest of its room lies idle.
-#![cfg_attr(any(loom, shuttle), allow(dead_code))]
+#![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports))]
 
 mod base;
 mod runq;
