@@ -28,7 +28,7 @@ pub(super) fn next(m: &'static M) -> GRef {
             world::stop_for_world(m);
             continue;
         }
-        let found = local(p).or_else(|| global_batch(p)).or_else(|| steal(m, p));
+        let found = local(p).or_else(|| global_batch(m, p)).or_else(|| steal(m, p));
         if let Some(g) = found {
             p.learn(g);
             return g;
@@ -56,9 +56,11 @@ fn global_one() -> Option<GRef> {
     SCHED.global.pop().map(|g| unsafe { GRef::from_ptr(g) })
 }
 
-/// This P's share of the global queue: the first to run, the rest to the ring.
+/// This P's share of the global queue: the first to run, the rest to the ring. On its way there the
+/// rest is in neither, for an M that looks for the last time just then: so it is submitted anew,
+/// unless this M spins and is going to wake another by itself (`spin.rs`, "Work on its way").
 #[inline]
-fn global_batch(p: &'static P) -> Option<GRef> {
+fn global_batch(m: &'static M, p: &'static P) -> Option<GRef> {
     if SCHED.global.is_empty() {
         return None;
     }
@@ -67,6 +69,9 @@ fn global_batch(p: &'static P) -> Option<GRef> {
     for _ in 1..share {
         let Some(g) = global_one() else { break };
         p.push(g);
+    }
+    if share > 1 && !m.spinning.get() {
+        idle::wake_one();
     }
     Some(first)
 }
