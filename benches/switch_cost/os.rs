@@ -3,8 +3,6 @@
 //! Threads of a switch measurement are pinned, both on one core or each on its own, so that the
 //! kernel's placement is not part of the figure. Nothing here touches gort.
 
-#![expect(clippy::disallowed_types, reason = "threads wait at the barrier, never goroutines")]
-
 use std::fs;
 use std::io::{self, Read, Write};
 use std::sync::Barrier;

@@ -231,8 +231,8 @@ impl Builder {
         self
     }
 
-    /// Address space reserved for the stack, in bytes; rounded up to a power of two of at least
-    /// 64 KiB.
+    /// How large the stack can become, in bytes, at least; guard and control block come on top, and
+    /// the sum is rounded up to a power of two.
     pub fn stack_size(mut self, max_bytes: usize) -> Self {
         self.stack_size = Some(max_bytes);
         self
@@ -256,17 +256,19 @@ impl Builder {
     }
 
     fn options(self) -> io::Result<Options> {
-        let max = crate::sched::boot::settings().max_stack;
-        let class = match self.stack_size {
-            None => None,
-            Some(bytes) if bytes <= max => stack::class_for(bytes),
-            Some(bytes) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    format!("stack_size {bytes} exceeds Config::max_stack, {max}"),
-                ));
-            }
-        };
+        let class = self.stack_size.map(class_of).transpose()?;
         Ok(Options { class, name: self.name.map(Into::into), is_main: false })
     }
+}
+
+/// The size class for a stack of `bytes`.
+fn class_of(bytes: usize) -> io::Result<u8> {
+    let max = crate::sched::boot::settings().max_stack;
+    let class = stack::class_for(bytes.saturating_add(stack::OVERHEAD));
+    class.filter(|_| bytes <= max).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("stack_size {bytes} exceeds Config::max_stack, {max}"),
+        )
+    })
 }

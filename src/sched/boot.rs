@@ -127,7 +127,6 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     let p = {
         let mut inner = SCHED.inner.lock();
         inner.runners += 1;
-        sysmon::rouse(&mut inner);
         let p = idle::take_p(&mut inner);
         inner.runners_busy += usize::from(p.is_some());
         p

@@ -34,10 +34,11 @@ fn wake_slow() {
     }
 }
 
-/// An idle P, if there is one.
+/// An idle P, if there is one. Somebody will work: the monitor wakes up.
 pub(super) fn take_p(inner: &mut Inner) -> Option<&'static P> {
     let p = inner.idle_ps.pop()?;
     SCHED.spin.p_busy();
+    sysmon::rouse(inner);
     Some(p)
 }
 
@@ -50,7 +51,6 @@ pub(super) fn put_p(inner: &mut Inner, p: &'static P) {
 
 /// Sets an M to work on `p`: an idle one, else a new thread.
 pub(super) fn start_m(mut inner: Guard<'_, Inner>, p: &'static P, spinning: bool) {
-    sysmon::rouse(&mut inner);
     let m = inner.idle_ms.pop();
     let (m, is_new) = match m {
         Some(m) => (m, false),

@@ -1,7 +1,9 @@
 //! The monitor: a thread without a P that watches the others.
 //!
-//! It sleeps 20 µs between looks while something happens, doubling to 10 ms after a millisecond of
-//! nothing (Go's curve), and until it is roused while every P is idle. At a look it
+//! It sleeps 20 µs between looks while it has something to do, doubling to 10 ms after a millisecond
+//! of nothing (Go's curve), and until it is roused while every P is idle; after that it begins at half
+//! a millisecond, so that a program that works a little every millisecond does not keep it busy. At a
+//! look it
 //! * wakes a thread for a goroutine that lies in `runnext` of a P that does not move (`ready.rs`);
 //! * calls a P back from a goroutine that blocks its thread (about 1 ms) or hogs it (10 ms) while
 //!   others wait for that P, and hands it to another M;
@@ -19,6 +21,8 @@ use crate::sys::note::Note;
 /// Shortest and longest time between looks, in µs.
 const QUICK_US: u64 = 20;
 const SLOW_US: u64 = 10_000;
+/// Time to the first look after a deep sleep, in µs.
+const ROUSED_US: u64 = 500;
 /// Looks without an event before the time between them starts to double.
 const IDLE_LOOKS: u32 = 50;
 /// How long a goroutine may run while others wait for its P, in ns (Go: `forcePreemptNS`).
@@ -74,8 +78,8 @@ impl Monitor {
                 delay = (delay * 2).min(SLOW_US);
             }
             if delay == SLOW_US && trace.is_none() && deep_sleep() {
-                quiet = 0;
-                delay = QUICK_US;
+                quiet = IDLE_LOOKS + 1;
+                delay = ROUSED_US;
             }
             sys::thread::nap(delay);
             let now = sys::clock::now();

@@ -23,6 +23,9 @@ pub(crate) use ladder::{Ladder, MAX_RUNGS};
 /// Smallest stack a goroutine can be given, in bytes.
 pub(crate) const MIN_STACK: usize = 64 << 10;
 
+/// What a slot reserves beside the usable stack, at most: guard, control block, colour.
+pub(crate) const OVERHEAD: usize = (64 << 10) + 4096;
+
 /// Default cap of a goroutine's stack: 1 GiB on 64-bit targets, 250 MB on 32-bit (Go's limits).
 #[cfg(target_pointer_width = "64")]
 pub(crate) const DEFAULT_MAX_STACK: usize = 1 << 30;

@@ -90,11 +90,14 @@ impl Stack {
     }
 }
 
+/// What a context under test runs.
+type Body<'f, B> = dyn FnMut(&B, usize) -> usize + 'f;
+
 /// A context on a stack of its own that runs a closure `(context, first word) -> last word`.
 struct Task<'f, B> {
     context: B,
     stack: Stack,
-    body: Box<dyn FnMut(&B, usize) -> usize + 'f>,
+    body: Box<Body<'f, B>>,
 }
 
 impl<'f, B: Backend> Task<'f, B> {
