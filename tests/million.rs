@@ -1,0 +1,94 @@
+//! A million goroutines parked at once, with the machine's default limits, and what each costs.
+//!
+//! The figures are memory, not time: resident pages and page tables, read from /proc, before and
+//! after. Each ladder has a process of its own, because the first `run` fixes it.
+
+use gort::sync::WaitGroup;
+use std::process::Command;
+
+/// Goroutines: a million in release builds; debug builds check the mechanism with fewer.
+const COUNT: usize = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
+/// Says to a child process which ladder to measure.
+const LADDER: &str = "GORT_TEST_LADDER";
+
+/// Resident and page-table bytes of this process.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc is mounted");
+    let kib = |name: &str| {
+        let line = status.lines().find(|l| l.starts_with(name)).expect("a line of /proc");
+        line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).expect("a number")
+    };
+    (kib("VmRSS:") + kib("VmPTE:")) * 1024
+}
+
+/// Parks them all on one channel, wakes and ends them all; prints bytes for each while parked.
+fn park_them_all() {
+    let gate = gort::chan::<()>(0);
+    let (arrived, gone) = (WaitGroup::new(), WaitGroup::new());
+    let before = memory();
+    arrived.add(COUNT as isize);
+    for _ in 0..COUNT {
+        let (gate, arrived) = (gate.clone(), arrived.clone());
+        gone.go(move || {
+            arrived.done();
+            assert_eq!(gate.recv(), None);
+        });
+    }
+    arrived.wait();
+    // Every one of them is counted, and on its way into the receive; let the last ones park.
+    gort::runtime::gosched();
+    assert_eq!(gort::runtime::num_goroutine(), COUNT + 1);
+    println!("bytes={}", (memory() - before) / COUNT as u64);
+    gate.close();
+    gone.wait();
+    while gort::runtime::num_goroutine() > 1 {
+        gort::runtime::gosched();
+    }
+}
+
+fn child() -> Option<()> {
+    let ladder = std::env::var(LADDER).ok()?;
+    let config = match ladder.as_str() {
+        "dense" => gort::Config::new().stack_ladder(&[(usize::MAX, 256 << 10)]),
+        _ => gort::Config::new(),
+    };
+    config.run(park_them_all).expect("the runtime starts");
+    Some(())
+}
+
+fn measure(ladder: &str, test: &str) -> u64 {
+    let me = std::env::current_exe().expect("a test binary has a path");
+    let out = Command::new(me)
+        .args(["--exact", test, "--nocapture"])
+        .env(LADDER, ladder)
+        .output()
+        .expect("the test binary runs");
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
+    let bytes = text.lines().find_map(|l| l.split("bytes=").nth(1)).expect("the child's figure");
+    println!("{ladder} ladder, {COUNT} goroutines: {bytes} bytes each");
+    bytes.trim().parse().expect("a number")
+}
+
+#[test]
+fn the_default_ladder_costs_at_most_5_3_kb_each() {
+    if child().is_some() {
+        return;
+    }
+    let bytes = measure("default", "the_default_ladder_costs_at_most_5_3_kb_each");
+    // Unoptimized frames need a second page, and a small crowd sits on the large rungs, whose page
+    // tables cost more.
+    let most = if cfg!(debug_assertions) { 17_500 } else { 5_300 };
+    assert!(bytes <= most, "{bytes} bytes each");
+}
+
+#[test]
+fn the_dense_rung_costs_at_most_4_8_kb_each() {
+    if child().is_some() {
+        return;
+    }
+    let bytes = measure("dense", "the_dense_rung_costs_at_most_4_8_kb_each");
+    // Unoptimized frames need a second page.
+    let most = if cfg!(debug_assertions) { 9_500 } else { 4_800 };
+    assert!(bytes <= most, "{bytes} bytes each");
+}
