@@ -122,6 +122,7 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
         }
     };
     let options = Options { is_main: true, ..Options::default() };
+    let _alt_stack = sys::signal::AltStack::enter();
     let m = M::for_caller();
     current::set(Some(m));
     let p = {

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 pub(super) fn m_main(m: &'static M) {
     current::set(Some(m));
     m.tid.store(crate::sys::thread::id(), Ordering::Relaxed);
-    crate::sys::signal::thread_start();
+    crate::sys::signal::AltStack::enter().keep();
     if let Some(p) = m.next_p.take() {
         m.acquire(p);
     }

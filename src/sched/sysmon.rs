@@ -39,10 +39,7 @@ static NOTE: Note = Note::new();
 /// # Errors
 /// When the system refuses the thread.
 pub(super) fn start() -> std::io::Result<()> {
-    sys::thread::start("gort-sysmon", || {
-        sys::signal::thread_start();
-        Monitor::default().main()
-    })
+    sys::thread::start("gort-sysmon", || Monitor::default().main())
 }
 
 /// Ends the deep sleep: somebody starts to work. Under the scheduler's lock.

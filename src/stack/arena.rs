@@ -23,6 +23,8 @@ const FIRST_CHUNK: usize = 16;
 const LARGEST_CHUNK: usize = 16_384;
 const LARGEST_CHUNK_BYTES: usize =
     if cfg!(target_pointer_width = "64") { 1 << 40 } else { 1 << 26 };
+/// Address space that stacks leave to others: one of glibc's per-thread heaps takes up to 128 MiB.
+const SPARE: usize = if cfg!(target_pointer_width = "64") { 128 << 20 } else { 16 << 20 };
 /// Neighbouring slots' tops differ by this much more than the power of two, so that they do not
 /// share second-level cache sets and page-table cache lines.
 const STAGGER: usize = PAGE;
@@ -130,7 +132,7 @@ fn map_chunk(class: u8, previous: usize) -> io::Result<Chunk> {
     let mut slots = (previous * 2).max(FIRST_CHUNK).min(most);
     loop {
         let len = lead(class) + slots * stride(class);
-        match MmapOptions::new().len(len).no_reserve_swap().map_anon() {
+        match map_with_room_to_spare(len) {
             Ok(map) => {
                 // SAFETY: the mapping is ours, and advice does not change its contents.
                 unsafe { mem::no_huge_pages(map.as_ptr().addr(), len) };
@@ -140,6 +142,16 @@ fn map_chunk(class: u8, previous: usize) -> io::Result<Chunk> {
             Err(_) => slots /= 2,
         }
     }
+}
+
+/// Maps `len` bytes, but never the last of the address space: the rest of the program, the allocator
+/// first, ends without a word when it cannot map. What is spared is mapped first and given back.
+fn map_with_room_to_spare(len: usize) -> io::Result<MmapMut> {
+    let anonymous = |len| MmapOptions::new().len(len).no_reserve_swap().map_anon();
+    let spare = anonymous(SPARE)?;
+    let map = anonymous(len);
+    drop(spare);
+    map
 }
 
 /// Calls `f` with every slot ever handed out, class by class, oldest first. A slot handed out a

@@ -4,8 +4,10 @@
 //! The handler asks one question of its caller - is this fault a goroutine's guard? - and hands
 //! everything else on as if it were not there.
 
+use super::lock::Lock;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
+use std::ptr;
 use std::sync::OnceLock;
 
 /// Bytes of an M's alternate signal stack: the overflow report unwinds and symbolizes on it.
@@ -24,22 +26,58 @@ unsafe impl Sync for Chain {}
 
 static CHAIN: OnceLock<Chain> = OnceLock::new();
 
-/// Gives the calling thread an alternate signal stack of [`ALT_STACK`] bytes, unless it has one as
-/// large. The memory stays with the thread for ever (scheduler threads do not end).
-pub(crate) fn thread_start() {
-    let mut old = MaybeUninit::<libc::stack_t>::uninit();
-    // SAFETY: asks for the present setting.
-    if unsafe { libc::sigaltstack(std::ptr::null(), old.as_mut_ptr()) } == 0 {
-        // SAFETY: the call filled it in.
-        let old = unsafe { old.assume_init() };
-        if old.ss_flags & libc::SS_DISABLE == 0 && old.ss_size >= ALT_STACK {
-            return;
+/// Alternate stacks that are in no use: their threads have left `run`.
+static UNUSED: Lock<Vec<usize>> = Lock::new(Vec::new());
+
+/// A thread's alternate signal stack while goroutines run on it. Dropping it puts back what the thread
+/// had before.
+#[derive(Debug)]
+pub(crate) struct AltStack {
+    /// Our mapping, unless the system refused one.
+    at: Option<usize>,
+    before: libc::stack_t,
+}
+
+impl AltStack {
+    /// Gives the calling thread an alternate signal stack of [`ALT_STACK`] bytes. If the system
+    /// refuses the thread keeps the one it has (the standard library gives every thread a small one).
+    pub(crate) fn enter() -> Self {
+        let before =
+            libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        let mut this = Self { at: UNUSED.lock().pop().or_else(map), before };
+        if let Some(at) = this.at {
+            let new = libc::stack_t {
+                ss_sp: ptr::with_exposed_provenance_mut(at),
+                ss_flags: 0,
+                ss_size: ALT_STACK,
+            };
+            // SAFETY: the mapping is unused, and is kept until `drop` has put the old one back.
+            unsafe { libc::sigaltstack(&raw const new, &raw mut this.before) };
+        }
+        this
+    }
+
+    /// For a thread that never ends: the stack stays.
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for AltStack {
+    fn drop(&mut self) {
+        if let Some(at) = self.at {
+            // SAFETY: `before` is what the thread had; it is not on the alternate stack now.
+            unsafe { libc::sigaltstack(&raw const self.before, ptr::null_mut()) };
+            UNUSED.lock().push(at);
         }
     }
+}
+
+fn map() -> Option<usize> {
     // SAFETY: a new private mapping.
     let at = unsafe {
         libc::mmap(
-            std::ptr::null_mut(),
+            ptr::null_mut(),
             ALT_STACK,
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
@@ -47,12 +85,7 @@ pub(crate) fn thread_start() {
             0,
         )
     };
-    if at == libc::MAP_FAILED {
-        return; // The thread keeps the small stack that the standard library gave it.
-    }
-    let new = libc::stack_t { ss_sp: at, ss_flags: 0, ss_size: ALT_STACK };
-    // SAFETY: the mapping above is never unmapped.
-    unsafe { libc::sigaltstack(&raw const new, std::ptr::null_mut()) };
+    (at != libc::MAP_FAILED).then(|| at.expose_provenance())
 }
 
 /// Takes SIGSEGV and SIGBUS over, once in the life of the process. `on_fault` runs in the handler:
@@ -61,7 +94,7 @@ pub(crate) fn take_faults(on_fault: OnFault) {
     CHAIN.get_or_init(|| {
         let chain = Chain { on_fault, before: UnsafeCell::new(MaybeUninit::uninit()) };
         // SAFETY: asks for the present action; the place is ours.
-        unsafe { libc::sigaction(libc::SIGSEGV, std::ptr::null(), chain.before.get().cast()) };
+        unsafe { libc::sigaction(libc::SIGSEGV, ptr::null(), chain.before.get().cast()) };
         chain
     });
     // SAFETY: a zeroed sigaction is a valid one to fill in.
@@ -69,7 +102,7 @@ pub(crate) fn take_faults(on_fault: OnFault) {
     action.sa_sigaction = handler as *const () as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
     // SAFETY: `action` is filled in, and `CHAIN` is set before the handler can run.
-    unsafe { libc::sigaction(libc::SIGSEGV, &raw const action, std::ptr::null_mut()) };
+    unsafe { libc::sigaction(libc::SIGSEGV, &raw const action, ptr::null_mut()) };
 }
 
 extern "C" fn handler(sig: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -84,7 +117,7 @@ extern "C" fn handler(sig: libc::c_int, info: *mut libc::siginfo_t, context: *mu
             // The fault comes again at the return and takes its default course (a real fault
             // cannot be ignored; the kernel treats SIG_IGN the same).
             // SAFETY: restores what was there.
-            unsafe { libc::sigaction(sig, before, std::ptr::null_mut()) };
+            unsafe { libc::sigaction(sig, before, ptr::null_mut()) };
         }
         f if before.sa_flags & libc::SA_SIGINFO != 0 => {
             // SAFETY: with SA_SIGINFO the word is a three-argument handler.
@@ -128,7 +161,7 @@ pub(crate) fn exit_within(seconds: u32, status: libc::c_int) {
         let mut set = MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), libc::SIGALRM);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut());
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
         libc::alarm(seconds);
     }
 }
