@@ -2,6 +2,7 @@
 //!
 //! The figures are memory, not time: resident pages and page tables, read from /proc, before and
 //! after. Each ladder has a process of its own, because the first `run` fixes it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what a child or a long run says")]
 
 use gort::sync::WaitGroup;
 use std::process::Command;

@@ -5,6 +5,7 @@
 //! `GORT_STRESS_SECONDS=600 cargo test --release --test stress` runs it for ten minutes (default: a
 //! few seconds). Every round prints its seed when it fails; `GORT_STRESS_SEED=n` starts with that
 //! round. A seed fixes every script; the interleaving of the threads it cannot fix.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what a child or a long run says")]
 
 use gort::sync::WaitGroup;
 use gort::{Chan, JoinHandle, chan, go, runtime, spawn};

@@ -3,6 +3,7 @@
 //!
 //! A case is a function in `cases.rs`; the parent test starts this binary again with the case's name
 //! in the environment.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what a child or a long run says")]
 
 #[cfg(target_os = "linux")]
 mod cases;
