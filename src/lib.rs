@@ -55,8 +55,8 @@ mod timer;
 #[cfg(not(any(loom, shuttle)))]
 pub use self::{
     api::{
-        Builder, Config, JoinHandle, OnPanic, Scope, ScopedJoinHandle, StartError, go, run,
-        runtime, scope, spawn,
+        Builder, Config, JoinHandle, OnOverflow, OnPanic, Scope, ScopedJoinHandle, StartError,
+        ThreadLocals, go, run, runtime, scope, spawn,
     },
     chan::{Chan, IntoIter, Iter, TryRecvError, TrySendError, chan},
     panic::Goexit,

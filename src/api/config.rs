@@ -18,6 +18,35 @@ pub enum OnPanic {
     Isolate,
 }
 
+/// What happens when a goroutine passes its stack limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnOverflow {
+    /// A panic that runs destructors and can be recovered. Not available yet: asking for it is
+    /// refused at the start.
+    Panic,
+    /// Go's report and the end of the process, with status 2.
+    Fatal,
+}
+
+/// Whose thread-locals a goroutine uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ThreadLocals {
+    /// The best mode that is to be had; at present that is [`Shared`](Self::Shared).
+    #[default]
+    Auto,
+    /// Every goroutine has its own, which makes the API safe. Not available yet: asking for it is
+    /// refused at the start.
+    PerGoroutine,
+    /// A goroutine that has started never changes its OS thread. Not available yet: asking for it is
+    /// refused at the start.
+    Pinned,
+    /// Those of the OS thread it happens to run on; only with [`Config::shared_thread_locals`] is the
+    /// contract that this needs acknowledged.
+    Shared,
+}
+
 /// Why the runtime could not be started.
 #[derive(Debug)]
 pub struct StartError(String);
@@ -44,6 +73,8 @@ pub struct Config {
     ladder: Vec<(usize, usize)>,
     max_threads: usize,
     on_panic: OnPanic,
+    on_overflow: OnOverflow,
+    thread_locals: ThreadLocals,
 }
 
 impl Default for Config {
@@ -54,6 +85,8 @@ impl Default for Config {
             ladder: Ladder::DEFAULT.to_vec(),
             max_threads: DEFAULT_MAX_THREADS,
             on_panic: OnPanic::default(),
+            on_overflow: OnOverflow::Fatal,
+            thread_locals: ThreadLocals::default(),
         }
     }
 }
@@ -99,6 +132,29 @@ impl Config {
         self
     }
 
+    /// What passing the stack limit does. Default [`OnOverflow::Fatal`], for now the only choice.
+    pub fn on_overflow(mut self, o: OnOverflow) -> Self {
+        self.on_overflow = o;
+        self
+    }
+
+    /// Whose thread-locals goroutines use. Default [`ThreadLocals::Auto`].
+    pub fn thread_locals(mut self, t: ThreadLocals) -> Self {
+        self.thread_locals = t;
+        self
+    }
+
+    /// Lets goroutines use the thread-locals of the OS thread they happen to run on and still change
+    /// threads: the smallest and fastest mode.
+    ///
+    /// # Safety
+    /// No goroutine keeps a thread-local borrow, a value shared with a thread-local, or a guard bound
+    /// to its OS thread across anything that may block.
+    pub unsafe fn shared_thread_locals(mut self) -> Self {
+        self.thread_locals = ThreadLocals::Shared;
+        self
+    }
+
     /// Starts the runtime with this configuration and runs `main` as a goroutine, beginning on the
     /// calling thread; returns its result when it returns. Goroutines that still run then are not
     /// waited for.
@@ -135,6 +191,12 @@ impl Config {
         }
         if self.max_threads == 0 {
             return Err("max_threads must be at least 1".to_owned());
+        }
+        if self.on_overflow == OnOverflow::Panic {
+            return Err("a stack overflow cannot be made a panic yet".to_owned());
+        }
+        if let mode @ (ThreadLocals::PerGoroutine | ThreadLocals::Pinned) = self.thread_locals {
+            return Err(format!("thread-locals cannot be {mode:?} yet"));
         }
         let ladder = Ladder::new(&self.ladder, self.max_stack).map_err(|e| e.0)?;
         Ok(Settings {

@@ -6,7 +6,7 @@ mod join;
 pub mod runtime;
 mod scope;
 
-pub use config::{Config, OnPanic, StartError, run};
+pub use config::{Config, OnOverflow, OnPanic, StartError, ThreadLocals, run};
 pub use go::go;
 pub use join::{Builder, JoinHandle, spawn};
 pub use scope::{Scope, ScopedJoinHandle, scope};

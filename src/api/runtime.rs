@@ -77,3 +77,9 @@ pub fn goid() -> u64 {
 pub fn set_max_threads(n: usize) -> usize {
     SCHED.set_max_threads(n)
 }
+
+/// Whose thread-locals goroutines use, in the process as it runs.
+#[must_use]
+pub fn thread_locals() -> crate::ThreadLocals {
+    crate::ThreadLocals::Shared
+}

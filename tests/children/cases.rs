@@ -67,6 +67,10 @@ fn config() {
     assert!(said(Config::new().max_threads(0)).contains("max_threads must be at least 1"));
     assert!(said(Config::new().stack_ladder(&[])).contains("1 to 4 rungs"));
     assert!(said(Config::new().stack_ladder(&[(1, 0)])).contains("reserves 0 bytes"));
+    let panics = Config::new().on_overflow(gort::OnOverflow::Panic);
+    assert!(said(panics).contains("cannot be made a panic yet"));
+    let own = Config::new().thread_locals(gort::ThreadLocals::PerGoroutine);
+    assert!(said(own).contains("PerGoroutine"));
     let huge = Config::new().max_stack(usize::MAX).stack_ladder(&[(usize::MAX, usize::MAX)]);
     assert!(said(huge).contains("more than can be mapped"));
     // Nothing has started, so a good one still can.
