@@ -197,6 +197,11 @@ fn join(lanes: usize, with_go: bool) -> Vec<Entry> {
     entries
 }
 
+/// Goroutines on one P whose stacks all come from the dense rung: the setting for crowds.
+fn dense() -> Player {
+    Player::Own(Role::Goroutines { procs: 1, ladder: Ladder::Dense })
+}
+
 /// The numbers of `many`.
 const CROWDS: [u64; 2] = [10_000, 100_000];
 
@@ -214,15 +219,20 @@ fn many(options: &Options, lanes: usize, with_go: bool) -> Vec<Entry> {
             players.insert(0, threads(0));
         }
         last_of_threads = of_threads;
+        if crowd == CROWDS[1] {
+            players.push(dense());
+        }
         for player in players {
             let on_threads = player == threads(0);
+            let rung = if player == dense() { ", dense rung" } else { "" };
             let n = if on_threads { of_threads } else { crowd };
             let what = if n < crowd { " (--max-threads)" } else { "" };
             let title = format!("start {}{what} and wait for all", grouped(n as f64));
             let weight = n / if on_threads { 50 } else { 500 };
             let made = |kind: &str, fresh: bool| {
                 let entry = Entry::new(player, "batch", &title, EACH).fixed(n, weight);
-                Entry { fresh, ..entry.variant(&format!("{crowd}.{kind}"), &format!(", {kind}")) }
+                let id = format!("{crowd}.{kind}{}", if rung.is_empty() { "" } else { ".dense" });
+                Entry { fresh, ..entry.variant(&id, &format!(", {kind}{rung}")) }
             };
             entries.extend([made("cold", true), made("warm", false)]);
         }
@@ -257,12 +267,11 @@ fn memory(options: &Options, with_go: bool) -> Vec<Entry> {
         let entry = Entry::new(player, "park", "", PARKED).fixed(n, n / 200);
         Entry { fresh: true, rounds: FEW, fields: OWN_MEMORY, title, ..entry }
     };
-    let dense = Player::Own(Role::Goroutines { procs: 1, ladder: Ladder::Dense });
     let of_threads = options.max_threads.min(MEASURED_THREADS);
     let mut entries = vec![
         Entry { fields: THREAD_MEMORY, ..parked(threads(0), of_threads, "") },
         parked(gort(1), options.parked, ", default ladder"),
-        parked(dense, options.parked, ", dense rung").variant("dense", ""),
+        parked(dense(), options.parked, ", dense rung").variant("dense", ""),
     ];
     if with_go {
         entries.push(parked(Player::Go { procs: 1 }, options.parked, ""));
@@ -342,7 +351,13 @@ pub(crate) fn against_go() -> Vec<Versus> {
         plain("start 10,000, cold, 1 P", "go.batch.1.10000.cold", "gort.batch.1.10000.cold"),
         plain("start 10,000, warm, 1 P", "go.batch.1.10000.warm", "gort.batch.1.10000.warm"),
         plain("start 100,000, cold, 1 P", "go.batch.1.100000.cold", "gort.batch.1.100000.cold"),
-        goal("start 100,000, warm, 1 P", "go.batch.1.100000.warm", "gort.batch.1.100000.warm", 2.0),
+        plain("start 100,000, warm, 1 P", "go.batch.1.100000.warm", "gort.batch.1.100000.warm"),
+        goal(
+            "start 100,000, warm, 1 P, dense rung",
+            "go.batch.1.100000.warm",
+            "gort.batch.1.100000.warm.dense",
+            2.0,
+        ),
         plain("prime sieve, 1 P", "go.sieve.1", "gort.sieve.1"),
         plain("skynet, 1 P", "go.skynet.1", "gort.skynet.1"),
         plain("yield, 2 Ps", "go.yield.2", "gort.yield.2"),
