@@ -88,7 +88,7 @@ fn map() -> Option<usize> {
     (at != libc::MAP_FAILED).then(|| at.expose_provenance())
 }
 
-/// Takes SIGSEGV and SIGBUS over, once in the life of the process. `on_fault` runs in the handler:
+/// Takes SIGSEGV over, once in the life of the process. `on_fault` runs in the handler:
 /// it returns for faults that are not its own.
 pub(crate) fn take_faults(on_fault: OnFault) {
     CHAIN.get_or_init(|| {
