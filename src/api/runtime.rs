@@ -5,7 +5,7 @@ use crate::sched::{self, SCHED};
 
 /// Lets other goroutines run: the caller goes to the end of the global queue and returns when its
 /// turn comes. On a plain thread, yields the thread.
-#[inline]
+#[inline(always)]
 pub fn gosched() {
     sched::yield_now();
 }

@@ -57,7 +57,10 @@ pub(crate) fn park_forever(reason: WaitReason) -> ! {
 
 /// Lets the others run; returns when the caller's turn comes again. On a plain thread, and on a
 /// goroutine that unwinds, yields the OS thread.
-#[inline]
+///
+/// Always inlined: each return between the caller's loop and the switch is mispredicted on corosensei,
+/// which pairs its own calls and returns across the stacks.
+#[inline(always)]
 pub(crate) fn yield_now() {
     let (Some(m), false) = (current(), std::thread::panicking()) else {
         return crate::sys::thread::os_yield();
