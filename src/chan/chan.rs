@@ -6,6 +6,7 @@ use crate::g::WaitReason;
 use crate::sched::{Me, Task, Waiter, park, park_forever, ready};
 use std::fmt;
 use std::mem::MaybeUninit;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 /// A channel (Go's `chan T`): both ends in one value, clones are the same channel.
@@ -278,6 +279,10 @@ impl<T: Send> Default for Chan<T> {
         Self::nil()
     }
 }
+
+/// A panic of the user's never happens while the lock is held: a channel is whole after any unwind.
+impl<T: Send> UnwindSafe for Chan<T> {}
+impl<T: Send> RefUnwindSafe for Chan<T> {}
 
 impl<T: Send> fmt::Debug for Chan<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
