@@ -43,12 +43,24 @@ fn local(p: &'static P) -> Option<GRef> {
     if p.timers.next() != sys::clock::NEVER {
         run_timers(p, p, sys::clock::now());
     }
-    if p.bump_tick().is_multiple_of(FAIR)
-        && let Some(g) = global_one().or_else(|| p.pop())
+    let tick = p.bump_tick();
+    if tick.is_multiple_of(FAIR)
+        && let Some(g) = fair(p, tick / FAIR)
     {
         return Some(g);
     }
     p.replace_next(None).or_else(|| p.pop()).or_else(|| p.yielded.pop())
+}
+
+/// The oldest of one of the three queues that stand behind `runnext`, each first in its turn: a pair
+/// that talks through `runnext` can go on for ever, and so can the ring or the threads outside.
+#[cold]
+fn fair(p: &'static P, turn: u32) -> Option<GRef> {
+    (turn..turn + 3).find_map(|turn| match turn % 3 {
+        0 => global_one(),
+        1 => p.yielded.pop(),
+        _ => p.pop(),
+    })
 }
 
 fn global_one() -> Option<GRef> {
