@@ -19,7 +19,9 @@ pub(crate) fn sleep_until(when: u64) {
         let p = current().and_then(super::m::M::p).unwrap_or_else(|| p_at(0));
         let earlier = when < p.timers.next();
         p.timers.add(when, task);
-        if earlier && super::SCHED.procs() > 1 || current().is_none_or(|m| m.p().is_none()) {
+        // Also with one P, which this M holds: another M without a P may keep the clock, and mean to
+        // sleep longer.
+        if earlier {
             clock::nudge(when);
         }
         true

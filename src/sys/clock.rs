@@ -14,8 +14,9 @@ pub(crate) fn now() -> u64 {
     ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
 }
 
-/// `now() + d`, saturating: a sleep that would end after the clock does never ends.
+/// `now() + d`, saturating: a sleep that would end after the clock does ends with the clock. That is
+/// not [`NEVER`]: somebody sleeps, so there is no deadlock (Go).
 pub(crate) fn after(d: Duration) -> u64 {
     let ns = u64::try_from(d.as_nanos()).unwrap_or(NEVER);
-    now().saturating_add(ns)
+    now().saturating_add(ns).min(NEVER - 1)
 }
