@@ -70,14 +70,15 @@ impl WaitGroup {
     /// With `sync: negative WaitGroup counter`, if the counter would go below zero.
     pub fn add(&self, delta: isize) {
         let group = &*self.0;
-        let was = group.state.fetch_add((delta as u64) << 32, Ordering::AcqRel);
-        let now = was.wrapping_add((delta as u64) << 32);
-        let exact = i64::from(counter(was)) + delta as i64;
-        if exact < 0 || i32::try_from(exact).is_err() {
-            group.state.fetch_sub((delta as u64) << 32, Ordering::AcqRel);
+        let step = (delta as u64) << 32;
+        let was = group.state.fetch_add(step, Ordering::AcqRel);
+        let exact = i64::from(counter(was)).saturating_add(delta as i64);
+        if !(0..=i64::from(i32::MAX)).contains(&exact) {
+            group.take_back(step);
             assert!(exact >= 0, "sync: negative WaitGroup counter");
             panic!("sync: WaitGroup counter overflow");
         }
+        let now = was.wrapping_add(step);
         if counter(now) == 0 && waiting(now) > 0 {
             group.release();
         }
@@ -120,7 +121,15 @@ impl WaitGroup {
     /// # Panics
     /// When no goroutine can be made.
     pub fn go<F: FnOnce() + Send + 'static>(&self, f: F) {
+        /// Takes the one from the counter again if no goroutine can be made.
+        struct Undo<'a>(&'a WaitGroup);
+        impl Drop for Undo<'_> {
+            fn drop(&mut self) {
+                self.0.done();
+            }
+        }
         self.add(1);
+        let undo = Undo(self);
         let group = self.clone();
         crate::panic::go(move || {
             let end = catch_unwind(AssertUnwindSafe(f));
@@ -134,10 +143,21 @@ impl WaitGroup {
                 Ok(()) => group.done(),
             }
         });
+        std::mem::forget(undo);
     }
 }
 
 impl Group {
+    /// Undoes an addition that was too much. Who saw the wrong counter meanwhile may have begun to
+    /// wait for a group that is done.
+    #[cold]
+    fn take_back(&self, step: u64) {
+        let now = self.state.fetch_sub(step, Ordering::AcqRel).wrapping_sub(step);
+        if counter(now) == 0 && waiting(now) > 0 {
+            self.release();
+        }
+    }
+
     /// Lets everyone go on who waits.
     #[cold]
     fn release(&self) {
