@@ -8,7 +8,7 @@
 
 use super::current;
 use super::m::M;
-use super::spawn::{Options, prepare};
+use super::spawn::{Options, dead, prepare};
 use super::{SCHED, idle, ready, run, sysmon, world};
 use crate::base::atomic::Ordering;
 use crate::stack::{DEFAULT_MAX_STACK, Exhausted, Ladder};
@@ -135,15 +135,19 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     if let Some(p) = p {
         m.acquire(p);
     }
-    // SAFETY: this function returns only after the goroutine has run `body` to its end.
-    match unsafe { prepare(Some(m), p, options, body) } {
-        Ok(g) if p.is_some() => run::run(m, g),
-        Ok(g) => ready::submit_global(g),
+    let g = match dead(p, &options) {
+        Ok(g) => g,
         Err(e) => {
             step_down(m, p.is_some());
             SCHED.inner.lock().runners -= 1;
-            return Err(e);
+            return Err(e); // drops `body`, on what is a plain thread again
         }
+    };
+    // SAFETY: `dead` gave us the goroutine, and we return only after it has run `body` to its end.
+    unsafe { prepare(g, Some(m), p, options, body) };
+    match p {
+        Some(_) => run::run(m, g),
+        None => ready::submit_global(g),
     }
     step_down(m, p.is_some());
     done.sleep();

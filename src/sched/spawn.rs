@@ -34,7 +34,8 @@ pub(crate) struct Options {
 /// (`g::MAX_INLINE_CLOSURE`). Returns its id.
 ///
 /// # Errors
-/// [`Exhausted`] when no stack can be had; nothing has happened then, and `f` is dropped.
+/// [`Exhausted`] when no stack can be had; nothing has happened then, and `f` is dropped, outside
+/// the runtime, which what it holds may call.
 ///
 /// # Safety
 /// What `f` borrows outlives the goroutine.
@@ -42,9 +43,9 @@ pub(crate) struct Options {
 pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, Exhausted> {
     let m = current();
     let p = m.and_then(M::enter);
-    // SAFETY: handed on to the caller.
-    let result = unsafe { prepare(m, p, options, f) };
-    let result = result.map(|g| {
+    let result = dead(p, &options).map(|g| {
+        // SAFETY: `dead` gave us the goroutine; the rest is the caller's promise.
+        unsafe { prepare(g, m, p, options, f) };
         let id = g.id.get();
         match p {
             Some(p) => submit_local(p, g),
@@ -58,35 +59,40 @@ pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, E
     result
 }
 
-/// As [`spawn`], but the goroutine is returned instead of queued: the main goroutine, which the
-/// calling thread runs itself.
+/// A dead goroutine for the caller to prepare.
 ///
 /// # Errors
-/// As for [`spawn`].
+/// [`Exhausted`] when no stack can be had.
+#[inline]
+pub(super) fn dead(p: Option<&P>, options: &Options) -> Result<GRef, Exhausted> {
+    match options.class {
+        None => take(p),
+        Some(class) => take_off_ladder(class),
+    }
+}
+
+/// Makes the dead goroutine `g` one that runs `f`, and counts it; to be queued, or to be run.
 ///
 /// # Safety
-/// As for [`spawn`].
+/// As for [`spawn`], and `g` came from [`dead`].
+#[inline]
 pub(super) unsafe fn prepare<F: FnOnce()>(
+    g: GRef,
     m: Option<&'static M>,
     p: Option<&'static P>,
     options: Options,
     f: F,
-) -> Result<GRef, Exhausted> {
-    let g = match options.class {
-        None => take(p)?,
-        Some(class) => take_off_ladder(class)?,
-    };
+) {
     g.id.set(p::next_id(p));
     g.parent.set(m.and_then(M::curg).map_or(0, |g| g.id.get()));
     g.is_main.set(options.is_main);
     if options.name.is_some() {
         g.name.set(options.name);
     }
-    // SAFETY: `take` gave us a dead goroutine; the rest is the caller's promise.
+    // SAFETY: the caller holds the goroutine; the rest is its promise.
     unsafe { g.prepare(f) };
     g.status.set(State::Dead, State::Runnable);
     p::count(p, true);
-    Ok(g)
 }
 
 /// A dead goroutine of the lowest rung that has one.
