@@ -154,7 +154,7 @@ fn follow_limits() {
     if !SCHED.custom_procs.load(Ordering::Relaxed) {
         let n = sys::cpu::default_procs();
         if n != SCHED.procs() {
-            world::set_procs(n, false);
+            world::follow_procs(n);
         }
     }
 }

@@ -21,17 +21,35 @@ const PATIENCE_NS: u64 = 100_000;
 /// Sets the number of Ps to `n` (at most [`MAX_PROCS`]) and returns the old one. 0 only asks.
 /// `custom` says that a person chose it, which ends the automatic updates.
 pub(crate) fn set_procs(n: usize, custom: bool) -> usize {
-    let old = SCHED.procs();
     if n == 0 {
-        return old;
+        return SCHED.procs();
     }
-    // One stopper at a time; a goroutine that waits for its turn lets the others run.
+    lock();
+    SCHED.custom_procs.store(custom, Ordering::Relaxed);
+    let old = change_procs(n);
+    SCHED.world.unlock();
+    old
+}
+
+/// Adapts the number of Ps to the machine, unless a person has chosen one meanwhile.
+pub(super) fn follow_procs(n: usize) {
+    lock();
+    if !SCHED.custom_procs.load(Ordering::Relaxed) {
+        change_procs(n);
+    }
+    SCHED.world.unlock();
+}
+
+/// One stopper at a time; a goroutine that waits for its turn lets the others run.
+fn lock() {
     while !SCHED.world.try_lock() {
         park::yield_now();
     }
-    SCHED.custom_procs.store(custom, Ordering::Relaxed);
-    let old = SCHED.procs();
-    let n = n.min(MAX_PROCS);
+}
+
+/// Sets the number of Ps and returns the old one. Under the world lock.
+fn change_procs(n: usize) -> usize {
+    let (old, n) = (SCHED.procs(), n.min(MAX_PROCS));
     if n != old {
         let m = current();
         if let Some(m) = m {
@@ -44,7 +62,6 @@ pub(crate) fn set_procs(n: usize, custom: bool) -> usize {
             m.leave();
         }
     }
-    SCHED.world.unlock();
     old
 }
 
