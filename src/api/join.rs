@@ -126,7 +126,7 @@ pub(super) fn is_panic<T>(result: &thread::Result<T>) -> bool {
 /// Drops a result nobody wants; a panic in its destructor ends there, as in a detached thread.
 fn drop_quietly<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        crate::panic::unrecovered(&*payload);
+        crate::panic::end(payload);
     }
 }
 

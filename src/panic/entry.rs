@@ -24,17 +24,23 @@ pub(crate) fn go<R>(f: impl FnOnce() -> R + Send + 'static) {
 #[inline]
 pub(crate) fn end_by_report<R>(f: impl FnOnce() -> R) -> impl FnOnce() {
     move || {
-        // The closure is not used again after the panic, so nothing broken is seen.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-            end(&*payload);
+        // The closure is not used again after the panic, so nothing broken is seen. The result's
+        // destructor may panic as well.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(f()))) {
+            end(payload);
         }
     }
 }
 
+/// Reports a panic that nobody takes. Its payload goes with it; if that panics in its turn, one report
+/// is enough.
 #[cold]
-fn end(payload: &(dyn Any + Send)) {
-    if !is_goexit(payload) {
-        unrecovered(payload);
+pub(crate) fn end(payload: Box<dyn Any + Send>) {
+    if !is_goexit(&*payload) {
+        unrecovered(&*payload);
+    }
+    if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(worse);
     }
 }
 
