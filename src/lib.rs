@@ -58,9 +58,22 @@ pub use self::{
         Builder, Config, JoinHandle, OnOverflow, OnPanic, Scope, ScopedJoinHandle, StartError,
         ThreadLocals, go, run, runtime, scope, spawn,
     },
-    chan::{Chan, IntoIter, Iter, TryRecvError, TrySendError, chan},
+    chan::{
+        Chan, IntoIter, Iter, Receiver, ReceiverIntoIter, ReceiverIter, RecvError,
+        RecvTimeoutError, Select, SelectTimeoutError, SelectedOperation, SendError,
+        SendTimeoutError, Sender, Sink, Source, TryRecvError, TrySelectError, TrySendError, chan,
+        channel,
+    },
     panic::Goexit,
 };
+
+/// For the expansion of [`select!`]; no part of this crate's interface.
+#[cfg(not(any(loom, shuttle)))]
+#[doc(hidden)]
+pub mod __select {
+    pub use crate::chan::arm::{never, none, recv, run, send, take};
+    pub use crate::chan::select::Wait;
+}
 
 /// For `benches/` of this crate; no part of its interface.
 #[cfg(not(any(loom, shuttle)))]

@@ -6,6 +6,7 @@
 pub(crate) mod atomic;
 #[cfg(all(test, any(loom, shuttle)))]
 pub(crate) mod check;
+pub(crate) mod claim;
 pub(crate) mod fatal;
 pub(crate) mod heap;
 pub(crate) mod hint;

@@ -33,7 +33,7 @@ impl Rng {
 
     /// A number below `n`, or 0 if `n` is 0. Multiply-shift (Lemire, "Fast Random Integer Generation
     /// in an Interval", 2019) without its rejection step: the bias is at most n / 2^32.
-    #[cfg(test)]
+    #[inline]
     pub(crate) fn bounded(&self, n: u32) -> u32 {
         ((u64::from(self.next_u32()) * u64::from(n)) >> 32) as u32
     }

@@ -1,13 +1,17 @@
 //! `Chan`: Go's channel as a value that both ends hold.
 
-use super::core::{Core, Received, Sent};
-use super::error::{TryRecvError, TrySendError};
+use super::arm::{Sink, Source, refuse_send, sealed::End};
+use super::core::Core;
+use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use super::timed::Timed;
+use super::{check_capacity, ops};
 use crate::g::WaitReason;
-use crate::sched::{Me, Task, Waiter, park, park_forever, ready};
+use crate::sched::{park_forever, sleep_until};
+use crate::sys::clock;
 use std::fmt;
-use std::mem::MaybeUninit;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A channel (Go's `chan T`): both ends in one value, clones are the same channel.
 ///
@@ -42,12 +46,9 @@ pub struct Chan<T: Send>(Option<Arc<Core<T>>>);
 /// ```
 #[must_use]
 pub fn chan<T: Send>(cap: usize) -> Chan<T> {
-    let bytes = cap.checked_mul(size_of::<T>().max(1));
-    assert!(bytes.is_some_and(|b| b <= isize::MAX as usize), "makechan: size out of range");
+    check_capacity::<T>(cap);
     Chan(Some(Arc::new(Core::new(cap))))
 }
-
-const SEND_ON_CLOSED: &str = "send on closed channel";
 
 impl<T: Send> Chan<T> {
     /// The nil channel: sends and receives on it block for ever.
@@ -67,43 +68,21 @@ impl<T: Send> Chan<T> {
     /// # Panics
     /// With `send on closed channel`, if the channel is closed or is closed meanwhile; `v` is
     /// dropped.
+    #[inline]
     pub fn send(&self, v: T) {
         let Some(core) = &self.0 else { park_forever(WaitReason::ChanSendNil) };
-        core.lock.lock();
-        // SAFETY: the lock is held.
-        match unsafe { core.send(v) } {
-            Sent::Done => core.lock.unlock(),
-            Sent::Handed(receiver) => unlock_and_ready(core, receiver),
-            Sent::Full(v) => wait_to_send(core, v),
-            Sent::Closed(v) => {
-                core.lock.unlock();
-                drop(v);
-                panic!("{SEND_ON_CLOSED}");
-            }
+        if let Err(v) = ops::send(core, v) {
+            drop(v);
+            refuse_send(core.is_receive_only());
         }
     }
 
     /// Receives a value; blocks until there is one. `None` once the channel is closed and drained.
+    #[inline]
     #[must_use = "a received value is lost unless it is used"]
     pub fn recv(&self) -> Option<T> {
         let Some(core) = &self.0 else { park_forever(WaitReason::ChanReceiveNil) };
-        core.lock.lock();
-        // SAFETY: the lock is held.
-        match unsafe { core.recv() } {
-            Received::Value(v, None) => {
-                core.lock.unlock();
-                Some(v)
-            }
-            Received::Value(v, Some(sender)) => {
-                unlock_and_ready(core, sender);
-                Some(v)
-            }
-            Received::Closed => {
-                core.lock.unlock();
-                None
-            }
-            Received::Empty => wait_to_recv(core),
-        }
+        ops::recv(core)
     }
 
     /// Sends `v` if that needs no waiting.
@@ -115,26 +94,12 @@ impl<T: Send> Chan<T> {
     /// With `send on closed channel`, if the channel is closed.
     pub fn try_send(&self, v: T) -> Result<(), TrySendError<T>> {
         let Some(core) = &self.0 else { return Err(TrySendError::Full(v)) };
-        if core.surely_full() {
-            return Err(TrySendError::Full(v));
-        }
-        core.lock.lock();
-        // SAFETY: the lock is held.
-        let sent = unsafe { core.send(v) };
-        match sent {
-            Sent::Handed(receiver) => {
-                unlock_and_ready(core, receiver);
-                return Ok(());
-            }
-            _ => core.lock.unlock(),
-        }
-        match sent {
-            Sent::Full(v) => Err(TrySendError::Full(v)),
-            Sent::Closed(v) => {
+        match ops::try_send(core, v) {
+            Err(TrySendError::Closed(v)) => {
                 drop(v);
-                panic!("{SEND_ON_CLOSED}")
+                refuse_send(core.is_receive_only())
             }
-            Sent::Done | Sent::Handed(_) => Ok(()),
+            result => result,
         }
     }
 
@@ -144,26 +109,52 @@ impl<T: Send> Chan<T> {
     /// [`TryRecvError::Empty`], also on the nil channel; [`TryRecvError::Closed`] once closed and
     /// drained.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        let Some(core) = &self.0 else { return Err(TryRecvError::Empty) };
-        if core.surely_empty() {
-            return Err(TryRecvError::Empty);
-        }
-        core.lock.lock();
-        // SAFETY: the lock is held.
-        match unsafe { core.recv() } {
-            Received::Value(v, Some(sender)) => {
-                unlock_and_ready(core, sender);
-                Ok(v)
+        self.0.as_ref().map_or(Err(TryRecvError::Empty), |core| ops::try_recv(core))
+    }
+
+    /// Sends `v`; blocks for `d` at most.
+    ///
+    /// # Errors
+    /// With the value: [`SendTimeoutError::Timeout`], also on the nil channel;
+    /// [`SendTimeoutError::Closed`] if the channel is closed, or is closed meanwhile.
+    ///
+    /// ```
+    /// use gort::SendTimeoutError;
+    /// use std::time::Duration;
+    /// gort::run(|| {
+    ///     let c = gort::chan(1);
+    ///     assert_eq!(c.send_timeout(1, Duration::from_secs(9)), Ok(()));
+    ///     let late = c.send_timeout(2, Duration::from_millis(1));
+    ///     assert_eq!(late, Err(SendTimeoutError::Timeout(2)));
+    /// });
+    /// ```
+    pub fn send_timeout(&self, v: T, d: Duration) -> Result<(), SendTimeoutError<T>> {
+        let when = clock::after(d);
+        let Some(core) = &self.0 else {
+            sleep_until(when);
+            return Err(SendTimeoutError::Timeout(v));
+        };
+        match ops::send_until(core, v, when) {
+            Err(SendTimeoutError::Closed(v)) if core.is_receive_only() => {
+                drop(v);
+                refuse_send(true)
             }
-            other => {
-                core.lock.unlock();
-                match other {
-                    Received::Value(v, _) => Ok(v),
-                    Received::Empty => Err(TryRecvError::Empty),
-                    Received::Closed => Err(TryRecvError::Closed),
-                }
-            }
+            result => result,
         }
+    }
+
+    /// Receives a value; blocks for `d` at most.
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError::Timeout`], also on the nil channel; [`RecvTimeoutError::Closed`] once
+    /// closed and drained.
+    pub fn recv_timeout(&self, d: Duration) -> Result<T, RecvTimeoutError> {
+        let when = clock::after(d);
+        let Some(core) = &self.0 else {
+            sleep_until(when);
+            return Err(RecvTimeoutError::Timeout);
+        };
+        ops::recv_until(core, when)
     }
 
     /// Closes the channel: everyone who waits to receive gets `None` (once the buffer is drained),
@@ -173,15 +164,8 @@ impl<T: Send> Chan<T> {
     /// With `close of nil channel` or `close of closed channel`.
     pub fn close(&self) {
         let Some(core) = &self.0 else { panic!("close of nil channel") };
-        core.lock.lock();
-        // SAFETY: the lock is held, and everyone is made ready below.
-        let closed = unsafe { core.close() };
-        core.lock.unlock();
-        let Some(waiters) = closed else { panic!("close of closed channel") };
-        for queue in waiters {
-            // SAFETY: the queue is ours now.
-            unsafe { queue.ready_all() };
-        }
+        assert!(!core.is_receive_only(), "close of receive-only channel");
+        assert!(ops::close(core), "close of closed channel");
     }
 
     /// Values in the buffer now; 0 for nil.
@@ -214,44 +198,40 @@ impl<T: Send> Chan<T> {
     }
 }
 
-#[inline]
-fn unlock_and_ready<T>(core: &Core<T>, task: Task) {
-    core.lock.unlock();
-    // SAFETY: the core took it from its queue.
-    unsafe { ready(task) };
-}
+/// For the rooms above: channels that users only receive from.
+impl<T: Send> Chan<T> {
+    /// A channel whose values `make` makes of their due times: the first at `when`, then one each
+    /// `period` (0: no more). The runtime must have been started.
+    pub(crate) fn timed(make: fn(u64) -> T, when: u64, period: u64) -> Self {
+        Self(Some(Timed::channel(make, when, period)))
+    }
 
-/// Parks as a sender; the lock is held and goes with the park.
-fn wait_to_send<T: Send>(core: &Core<T>, v: T) {
-    let me = Me::new();
-    let mut value = MaybeUninit::new(v);
-    let waiter = Waiter::new(&me, value.as_mut_ptr().cast());
-    // SAFETY: the lock is held; this frame stays until the wait has ended.
-    unsafe { core.wait_to_send(&waiter) };
-    park(&me, WaitReason::ChanSend, || {
-        core.lock.unlock();
-        true
-    });
-    if !waiter.served.get() {
-        // SAFETY: nobody took the value: it is still ours.
-        drop(unsafe { value.assume_init() });
-        panic!("{SEND_ON_CLOSED}");
+    /// Changes the times of a [`timed`](Self::timed) channel; [`NEVER`](clock::NEVER) stops it.
+    /// Returns whether there was a value to come, or to be received.
+    pub(crate) fn reset_clock(&self, when: u64, period: u64) -> bool {
+        self.0.as_ref().is_some_and(|core| super::timed::reset(core, when, period))
     }
 }
 
-/// Parks as a receiver; the lock is held and goes with the park.
-fn wait_to_recv<T: Send>(core: &Core<T>) -> Option<T> {
-    let me = Me::new();
-    let mut value = MaybeUninit::<T>::uninit();
-    let waiter = Waiter::new(&me, value.as_mut_ptr().cast());
-    // SAFETY: the lock is held; this frame stays until the wait has ended.
-    unsafe { core.wait_to_recv(&waiter) };
-    park(&me, WaitReason::ChanReceive, || {
-        core.lock.unlock();
-        true
-    });
-    // SAFETY: `served` says that a sender wrote the value.
-    waiter.served.get().then(|| unsafe { value.assume_init() })
+impl<T: Send> End for Chan<T> {
+    type Item = T;
+    #[allow(private_interfaces)]
+    fn core(&self) -> Option<&Core<T>> {
+        self.0.as_deref()
+    }
+}
+
+impl<T: Send> Source for Chan<T> {
+    type Output = Option<T>;
+    fn received(value: Option<T>) -> Option<T> {
+        value
+    }
+}
+
+impl<T: Send> Sink for Chan<T> {
+    type Output = ();
+    const PANICS: bool = true;
+    fn sent(_: Option<T>) {}
 }
 
 impl<T: Send> Clone for Chan<T> {

@@ -1,57 +1,68 @@
 //! The state of a channel, and what an operation on it comes to. Nothing here blocks.
 //!
-//! Invariants (under the lock):
-//! * at least one of the two queues is empty;
+//! Invariants (under the lock, not counting records whose claim is lost):
+//! * at least one of the two queues is empty, unless one select stands in both;
 //! * receivers wait only while the buffer is empty, senders only while it is full;
 //! * nobody waits on a closed channel.
 //!
 //! Values pass directly from a sender to a waiting receiver and back: the waker writes into (or
 //! reads from) the waiter's stack, which stays put until the waiter is made ready.
+//!
+//! What is unusual about a channel (closed, receive-only, filled by a clock) is in one word of
+//! flags, looked at only where an ordinary open channel has nothing to offer, or before a send.
 
+use super::timed::Timed;
 use crate::sched::{Task, WaitQueue, Waiter};
 use crate::sys::lock::RawLock;
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// A channel.
 pub(crate) struct Core<T> {
-    pub(crate) lock: RawLock,
+    pub(super) lock: RawLock,
     /// Written under the lock; read without it by the fast answers.
-    closed: AtomicBool,
+    flags: AtomicU8,
     /// Values buffered, kept beside the buffer for `len` and the fast answers.
     len: AtomicUsize,
     cap: usize,
-    state: UnsafeCell<State<T>>,
-}
-
-struct State<T> {
-    buffer: VecDeque<T>,
+    /// Under the lock.
+    buffer: UnsafeCell<VecDeque<T>>,
     senders: WaitQueue,
     receivers: WaitQueue,
+    /// The clock that fills it, if one does.
+    timed: Option<Box<Timed<T>>>,
 }
 
-// SAFETY: `state` is used under `lock`; what passes between threads is T: Send.
+const CLOSED: u8 = 1;
+/// Users may not send or close.
+const RECEIVE_ONLY: u8 = 2;
+/// `timed` is there.
+const TIMED: u8 = 4;
+
+// SAFETY: the buffer, the queues and `timed` are used under `lock` (`looks_empty` aside); what
+// passes between threads is T: Send.
 unsafe impl<T: Send> Sync for Core<T> {}
 // SAFETY: as above; queued records refer to parties that may be made ready from any thread.
 unsafe impl<T: Send> Send for Core<T> {}
 
 /// What a send came to.
-pub(crate) enum Sent<T> {
+pub(super) enum Sent<T> {
     /// Buffered.
     Done,
     /// Handed to this receiver, which must be made ready.
     Handed(Task),
     /// No room; here is the value again.
     Full(T),
-    /// Closed; here is the value again.
+    /// Closed, or not for sending; here is the value again.
     Closed(T),
 }
 
 /// What a receive came to.
-pub(crate) enum Received<T> {
+pub(super) enum Received<T> {
     /// A value, and the sender to make ready whose value took its place (or which brought it).
     Value(T, Option<Task>),
     /// Nothing there.
@@ -65,38 +76,62 @@ pub(crate) enum Received<T> {
 const RESERVE: usize = 4096;
 
 impl<T> Core<T> {
-    pub(crate) fn new(cap: usize) -> Self {
+    pub(super) fn new(cap: usize) -> Self {
+        Self::make(cap, 0, None)
+    }
+
+    /// A channel that `timed` fills.
+    pub(super) fn timed(timed: Timed<T>) -> Self {
+        Self::make(0, RECEIVE_ONLY | TIMED, Some(Box::new(timed)))
+    }
+
+    fn make(cap: usize, flags: u8, timed: Option<Box<Timed<T>>>) -> Self {
         Self {
             lock: RawLock::new(),
-            closed: AtomicBool::new(false),
+            flags: AtomicU8::new(flags),
             len: AtomicUsize::new(0),
             cap,
-            state: UnsafeCell::new(State {
-                buffer: VecDeque::with_capacity(cap.min(RESERVE)),
-                senders: WaitQueue::new(),
-                receivers: WaitQueue::new(),
-            }),
+            buffer: UnsafeCell::new(VecDeque::with_capacity(cap.min(RESERVE))),
+            senders: WaitQueue::new(),
+            receivers: WaitQueue::new(),
+            timed,
         }
     }
 
-    pub(crate) fn cap(&self) -> usize {
+    pub(super) fn cap(&self) -> usize {
         self.cap
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Acquire)
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+    fn has(&self, flag: u8) -> bool {
+        self.flags.load(Ordering::Acquire) & flag != 0
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.has(CLOSED)
+    }
+
+    pub(super) fn is_receive_only(&self) -> bool {
+        self.has(RECEIVE_ONLY)
+    }
+
+    pub(super) fn clock(&self) -> Option<&Timed<T>> {
+        self.timed.as_deref()
+    }
+
+    pub(super) fn receivers(&self) -> &WaitQueue {
+        &self.receivers
     }
 
     /// # Safety
     /// The lock is held.
     #[allow(clippy::mut_from_ref)]
-    unsafe fn state(&self) -> &mut State<T> {
+    unsafe fn buffer(&self) -> &mut VecDeque<T> {
         // SAFETY: the lock is held, says the caller, and no reference outlives an operation.
-        unsafe { &mut *self.state.get() }
+        unsafe { &mut *self.buffer.get() }
     }
 
     /// Tries to send.
@@ -104,24 +139,20 @@ impl<T> Core<T> {
     /// # Safety
     /// The lock is held.
     #[inline]
-    pub(crate) unsafe fn send(&self, value: T) -> Sent<T> {
-        if self.closed.load(Ordering::Relaxed) {
+    pub(super) unsafe fn send(&self, value: T) -> Sent<T> {
+        if self.flags.load(Ordering::Relaxed) != 0 {
             return Sent::Closed(value);
         }
         // SAFETY: the lock is held.
-        let state = unsafe { self.state() };
-        // SAFETY: as above.
-        if let Some(receiver) = unsafe { state.receivers.pop() } {
-            // SAFETY: its wait has not ended: the record and the slot it points to are there.
-            let receiver = unsafe { receiver.as_ref() };
-            // SAFETY: as above; a receiver's slot is a place for a T.
-            unsafe { receiver.slot.cast::<T>().write(value) };
-            receiver.served.set(true);
-            return Sent::Handed(receiver.task());
+        if let Some(receiver) = unsafe { self.receivers.pop() } {
+            // SAFETY: its wait has not ended, and a receiver's slot is a place for a T.
+            return Sent::Handed(unsafe { give(receiver, value) });
         }
-        if state.buffer.len() < self.cap {
-            state.buffer.push_back(value);
-            self.len.store(state.buffer.len(), Ordering::Release);
+        // SAFETY: the lock is held.
+        let buffer = unsafe { self.buffer() };
+        if buffer.len() < self.cap {
+            buffer.push_back(value);
+            self.len.store(buffer.len(), Ordering::Release);
             return Sent::Done;
         }
         Sent::Full(value)
@@ -132,77 +163,151 @@ impl<T> Core<T> {
     /// # Safety
     /// The lock is held.
     #[inline]
-    pub(crate) unsafe fn recv(&self) -> Received<T> {
+    pub(super) unsafe fn recv(&self) -> Received<T> {
         // SAFETY: the lock is held.
-        let state = unsafe { self.state() };
-        if let Some(value) = state.buffer.pop_front() {
+        let buffer = unsafe { self.buffer() };
+        if let Some(value) = buffer.pop_front() {
             // SAFETY: as above.
-            let task = unsafe { state.senders.pop() }.map(|sender| {
+            let task = unsafe { self.senders.pop() }.map(|sender| {
                 // SAFETY: the sender waits, so its record and value are there.
                 let (next, task) = unsafe { take(sender) };
-                state.buffer.push_back(next);
+                buffer.push_back(next);
                 task
             });
-            self.len.store(state.buffer.len(), Ordering::Release);
+            self.len.store(buffer.len(), Ordering::Release);
             return Received::Value(value, task);
         }
         // SAFETY: the lock is held.
-        if let Some(sender) = unsafe { state.senders.pop() } {
+        if let Some(sender) = unsafe { self.senders.pop() } {
             // SAFETY: the sender waits, so its record and value are there.
             let (value, task) = unsafe { take(sender) };
             return Received::Value(value, Some(task));
         }
-        if self.closed.load(Ordering::Relaxed) { Received::Closed } else { Received::Empty }
+        match self.flags.load(Ordering::Relaxed) {
+            0 => Received::Empty,
+            flags => self.recv_unusual(flags),
+        }
+    }
+
+    #[cold]
+    fn recv_unusual(&self, flags: u8) -> Received<T> {
+        if flags & CLOSED != 0 {
+            return Received::Closed;
+        }
+        match self.clock().and_then(Timed::take) {
+            Some(value) => Received::Value(value, None),
+            None => Received::Empty,
+        }
     }
 
     /// Queues a sender whose record's slot points to its value.
     ///
     /// # Safety
     /// The lock is held, `send` said `Full`, and the record stays until its wait has ended.
-    pub(crate) unsafe fn wait_to_send(&self, waiter: &Waiter) {
+    pub(super) unsafe fn wait_to_send(&self, waiter: &Waiter) {
         // SAFETY: passed on.
-        unsafe { self.state().senders.push(waiter) };
+        unsafe { self.senders.push(waiter) };
     }
 
     /// Queues a receiver whose record's slot points to room for a value.
     ///
     /// # Safety
     /// The lock is held, `recv` said `Empty`, and the record stays until its wait has ended.
-    pub(crate) unsafe fn wait_to_recv(&self, waiter: &Waiter) {
+    pub(super) unsafe fn wait_to_recv(&self, waiter: &Waiter) {
+        let first = self.receivers.looks_empty();
         // SAFETY: passed on.
-        unsafe { self.state().receivers.push(waiter) };
+        unsafe { self.receivers.push(waiter) };
+        if first && let Some(timed) = self.clock() {
+            timed.set();
+        }
+    }
+
+    /// Takes a sender out whose wait has ended elsewhere, if it is still there.
+    ///
+    /// # Safety
+    /// The lock is held; the record has a claim and was queued as a sender here.
+    pub(super) unsafe fn leave_senders(&self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.senders.remove(waiter) };
+    }
+
+    /// Takes a receiver out whose wait has ended elsewhere, if it is still there.
+    ///
+    /// # Safety
+    /// The lock is held; the record has a claim and was queued as a receiver here.
+    pub(super) unsafe fn leave_receivers(&self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.receivers.remove(waiter) };
+        if self.receivers.looks_empty()
+            && let Some(timed) = self.clock()
+        {
+            timed.unset();
+        }
     }
 
     /// Closes, and takes out everyone who waits: receivers and senders. `None` if it was closed.
     ///
     /// # Safety
     /// The lock is held. The caller makes all of them ready.
-    pub(crate) unsafe fn close(&self) -> Option<[WaitQueue; 2]> {
-        if self.closed.swap(true, Ordering::AcqRel) {
+    pub(super) unsafe fn close(&self) -> Option<[WaitQueue; 2]> {
+        if self.flags.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED != 0 {
             return None;
         }
-        // SAFETY: the lock is held.
-        let state = unsafe { self.state() };
         // SAFETY: (both) the lock is held; the caller makes them ready.
-        Some(unsafe { [state.receivers.take(), state.senders.take()] })
+        Some(unsafe { [self.receivers.take(), self.senders.take()] })
+    }
+
+    /// Takes what is buffered: nobody will receive it.
+    ///
+    /// # Safety
+    /// The lock is held.
+    pub(super) unsafe fn drain(&self) -> VecDeque<T> {
+        self.len.store(0, Ordering::Release);
+        // SAFETY: the lock is held.
+        std::mem::take(unsafe { self.buffer() })
     }
 
     /// Whether a receive without blocking can be answered "empty" at a glance. The channel was open
     /// after it was seen empty, and closing cannot be undone: so it was both at the first look.
-    pub(crate) fn surely_empty(&self) -> bool {
-        self.cap > 0 && self.len() == 0 && !self.is_closed()
+    #[inline]
+    pub(super) fn surely_empty(&self) -> bool {
+        let empty = if self.cap > 0 { self.len() == 0 } else { self.senders.looks_empty() };
+        empty && !self.has(CLOSED | TIMED)
     }
 
     /// Whether a send without blocking can be answered "full" at a glance.
-    pub(crate) fn surely_full(&self) -> bool {
-        !self.is_closed() && self.cap > 0 && self.len() == self.cap
+    #[inline]
+    pub(super) fn surely_full(&self) -> bool {
+        let full = if self.cap > 0 { self.len() == self.cap } else { self.receivers.looks_empty() };
+        full && !self.has(CLOSED | RECEIVE_ONLY)
     }
+}
+
+impl<T> Drop for Core<T> {
+    fn drop(&mut self) {
+        debug_assert!(self.senders.looks_empty() && self.receivers.looks_empty());
+    }
+}
+
+/// Hands `value` to a receiver that was taken from the queue.
+///
+/// # Safety
+/// The receiver's wait has not ended, and its slot is a place for a `T`.
+#[inline]
+pub(super) unsafe fn give<T>(receiver: NonNull<Waiter>, value: T) -> Task {
+    // SAFETY: the record and the slot it points to are there until its task is made ready.
+    let receiver = unsafe { receiver.as_ref() };
+    // SAFETY: as above.
+    unsafe { receiver.slot.cast::<T>().write(value) };
+    receiver.served.set(true);
+    receiver.task()
 }
 
 /// Moves the value out of a sender that was taken from the queue.
 ///
 /// # Safety
 /// The sender's wait has not ended.
+#[inline]
 unsafe fn take<T>(sender: NonNull<Waiter>) -> (T, Task) {
     // SAFETY: the record is there until its task is made ready.
     let sender = unsafe { sender.as_ref() };
@@ -210,4 +315,18 @@ unsafe fn take<T>(sender: NonNull<Waiter>) -> (T, Task) {
     let value = unsafe { sender.slot.cast::<MaybeUninit<T>>().read().assume_init() };
     sender.served.set(true);
     (value, sender.task())
+}
+
+/// A strong reference as a word for an alarm.
+pub(super) fn into_word<T>(core: Arc<Core<T>>) -> *const () {
+    Arc::into_raw(core).cast()
+}
+
+/// The reference that [`into_word`] made.
+///
+/// # Safety
+/// `word` came from `into_word` with the same `T`, and is given back once.
+pub(super) unsafe fn from_word<T>(word: *const ()) -> Arc<Core<T>> {
+    // SAFETY: passed on.
+    unsafe { Arc::from_raw(word.cast::<Core<T>>()) }
 }

@@ -2,9 +2,10 @@
 //! `runnext`; the ring; the global queue; then, as one of a bounded number of spinning Ms, other
 //! Ps' rings, timers and at last their `runnext`; then sleep.
 
+use super::alarm::Timed;
 use super::m::M;
 use super::p::P;
-use super::{SCHED, clock, idle, ready, world};
+use super::{SCHED, clock, idle, world};
 use crate::g::GRef;
 use crate::runq::Global;
 use crate::sys;
@@ -88,12 +89,9 @@ fn global_batch(m: &'static M, p: &'static P) -> Option<GRef> {
     Some(first)
 }
 
-/// Makes ready, on `p`, what is due in `from`'s timers.
+/// Does, on `p`, what is due in `from`'s timers.
 pub(super) fn run_timers(p: &'static P, from: &P, now: u64) {
-    from.timers.take_due(now, |task| {
-        // SAFETY: the timer heap held the task, and a sleeper is ended by nothing else.
-        unsafe { ready::ready_on(p, task) };
-    });
+    from.timers.take_due(now, Timed::settle, |due| due.happen(p));
 }
 
 /// Takes from other Ps, as a spinning M.

@@ -10,13 +10,13 @@
 //! | `run.rs` | the loop, the one `match` on `Stop` |
 //! | `park.rs` `ready.rs` `task.rs` | the two verbs, and who waits |
 //! | `spawn.rs` `join.rs` | birth, death, results |
-//! | `clock.rs` | who sleeps until the next timer |
+//! | `alarm.rs` `clock.rs` | what timers do; who sleeps until the next one |
 //! | `world.rs` | stop-the-world, GOMAXPROCS |
 //! | `sysmon.rs` `deadlock.rs` | the monitor thread |
 //! | `trace.rs` | `GORT_DEBUG=schedtrace` |
 //! | `boot.rs` | start, and `run` |
 //!
-//! Lock order: `world` < `inner` < a P's timer heap; `revoke` < `inner`. No lock is held across a
+//! Lock order: `world` < `inner` < a P's timer heap; a channel's < `inner`; `revoke` < `inner`. No lock is held across a
 //! switch except a channel's, by the park protocol.
 //!
 //! Rejected: Go's `P.status` word (who owns a P follows from where it is: in an M, on the idle list,
@@ -24,6 +24,8 @@
 //! with a CAS per put and get (`ready.rs`, `find.rs`); preemption by signal (DESIGN: unsound in
 //! native code), instead of which a P is called back from the goroutine that hogs it.
 
+#[cfg(not(any(loom, shuttle)))]
+mod alarm;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) mod boot;
 #[cfg(not(any(loom, shuttle)))]
@@ -73,8 +75,9 @@ mod tests;
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::{
-    p::{goroutines, goroutines_created},
-    park::{park, park_forever, yield_now},
+    alarm::{Alarm, Ringer},
+    p::{goroutines, goroutines_created, random},
+    park::{park, park_forever, park_until, yield_now},
     ready::ready,
     sleep::sleep_until,
     spawn::{Options, spawn},

@@ -5,9 +5,10 @@
 //! `runnext` is *own* although others peek at it: the owner reads and writes it without a
 //! read-modify-write, and a thief takes it only under a borrowed lease.
 
+use super::alarm::Timed;
+use super::current::current;
 use super::join::Cell as JoinCell;
 use super::m::M;
-use super::task::Task;
 use crate::base::rng::Rng;
 use crate::g::{G, GRef, Queue};
 use crate::runq::{FreeLocal, Ring};
@@ -49,8 +50,8 @@ pub(crate) struct P {
     pub(super) rng: Rng,
     /// Runnable goroutines; anyone may steal.
     pub(super) ring: Ring<G>,
-    /// What sleeps here; anyone may look, under its own lock.
-    pub(super) timers: Timers<Task>,
+    /// What is to happen here later; anyone may look, under its own lock.
+    pub(super) timers: Timers<Timed>,
     /// The M that holds it. Written by that M inside the runtime or under the scheduler's lock.
     m: AtomicPtr<M>,
     /// Its number, an index into the table of all Ps.
@@ -82,7 +83,7 @@ impl P {
             cells: FreeLocal::new(),
             rng: Rng::new(u64::from(id) + crate::sys::clock::now()),
             ring: Ring::new(),
-            timers: Timers::new(),
+            timers: Timers::new(id),
             m: AtomicPtr::new(ptr::null_mut()),
             id,
         }))
@@ -177,6 +178,21 @@ pub(crate) fn goroutines() -> usize {
 pub(crate) fn goroutines_created() -> u64 {
     SPAWNED_OUTSIDE.load(Ordering::Relaxed)
         + super::all_ps().map(|p| p.spawned.load(Ordering::Relaxed)).sum::<u64>()
+}
+
+/// A random number: from the P's generator, or on a thread without a P from a shared one.
+#[inline]
+pub(crate) fn random() -> u64 {
+    static OUTSIDE: AtomicU64 = AtomicU64::new(0);
+    let Some(m) = current() else {
+        return Rng::new(OUTSIDE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)).next_u64();
+    };
+    let random = match m.enter() {
+        Some(p) => p.rng.next_u64(),
+        None => Rng::new(crate::sys::clock::now()).next_u64(),
+    };
+    m.leave();
+    random
 }
 
 /// A number for a new goroutine, from the P's batch.

@@ -12,11 +12,15 @@
 //! be resumed. A plain thread has no other stack to run the commit on: it commits first and sleeps
 //! on its own word, which remembers a wake-up that comes before the sleep.
 
+use super::alarm::{self, Timed, Timeout};
 use super::current::current;
 use super::m::M;
 use super::task::Me;
-use super::{SCHED, idle};
+use super::{SCHED, clock, idle};
+use crate::base::claim::Claim;
 use crate::g::{Stop, WaitReason, suspend_parked};
+use crate::sys::clock::NEVER;
+use std::ptr::NonNull;
 
 /// Blocks the caller until its task is made ready, or not at all if `commit` refuses.
 #[inline]
@@ -31,10 +35,59 @@ pub(crate) fn park(me: &Me, reason: WaitReason, commit: impl FnOnce() -> bool) {
     });
 }
 
-/// A plain thread, or a goroutine that unwinds and must keep its thread: blocks the thread; an M
-/// hands its P on first.
+/// As [`park`], but not beyond `when`: then the wait's claim says that it expired. Whoever else ends
+/// the wait takes the claim first. The caller passes through the lock under which each of them looks
+/// at the claim before it lets go of it.
+pub(crate) fn park_until(
+    me: &Me,
+    reason: WaitReason,
+    (claim, when): (&Claim, u64),
+    commit: impl FnOnce() -> bool,
+) {
+    if when == NEVER {
+        return park(me, reason, commit);
+    }
+    if me.goroutine().is_none() {
+        return park_thread_until(me, (claim, when), commit);
+    }
+    let timeout = Timeout::new(claim, me.task());
+    let timed = Timed::Timeout(NonNull::from(&timeout));
+    park(me, reason, move || {
+        // First the timer, while the locks that the commit gives back keep this stack in place: when
+        // they are free, a waker may let the goroutine go on and take the timer out again.
+        let earliest = alarm::add(when, timed);
+        let parked = commit();
+        debug_assert!(parked, "the claim refuses, not the commit");
+        if earliest {
+            clock::nudge(when);
+        }
+        true
+    });
+    timeout.call_off(claim);
+}
+
+#[cold]
+fn park_thread_until(me: &Me, (claim, when): (&Claim, u64), commit: impl FnOnce() -> bool) {
+    block_thread(|| {
+        if commit() && !me.sleeper().sleep_until(when) && !claim.expire() {
+            // Somebody has just ended the wait and is about to wake us.
+            me.sleeper().sleep();
+        }
+    });
+}
+
+/// A plain thread, or a goroutine that unwinds and must keep its thread: blocks the thread.
 #[cold]
 fn park_thread(me: &Me, commit: impl FnOnce() -> bool) {
+    block_thread(|| {
+        if commit() {
+            me.sleeper().sleep();
+        }
+    });
+}
+
+/// Runs `wait`, which blocks the thread; an M hands its P on first.
+fn block_thread(wait: impl FnOnce()) {
     if let Some(m) = current() {
         m.enter();
         if let Some(p) = m.release() {
@@ -42,9 +95,7 @@ fn park_thread(me: &Me, commit: impl FnOnce() -> bool) {
         }
         m.leave();
     }
-    if commit() {
-        me.sleeper().sleep();
-    }
+    wait();
 }
 
 /// Blocks for ever.
@@ -81,7 +132,7 @@ fn nobody_waits(m: &M) -> bool {
     m.p().is_some_and(|p| {
         let alone = !p.has_work()
             && SCHED.global.is_empty()
-            && p.timers.next() == crate::sys::clock::NEVER
+            && p.timers.next() == NEVER
             && !SCHED.stopping();
         if alone {
             p.bump_tick();

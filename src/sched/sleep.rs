@@ -1,8 +1,8 @@
 //! Sleeping until a point of the monotonic clock.
 
-use super::current::current;
+use super::alarm::{self, Timed};
 use super::task::Me;
-use super::{clock, p_at, park};
+use super::{clock, park};
 use crate::g::WaitReason;
 use crate::sys;
 
@@ -16,12 +16,9 @@ pub(crate) fn sleep_until(when: u64) {
     let task = me.task();
     park::park(&me, WaitReason::Sleep, || {
         // The goroutine is parked, this is its M: the timer cannot fire too early.
-        let p = current().and_then(super::m::M::p).unwrap_or_else(|| p_at(0));
-        let earlier = when < p.timers.next();
-        p.timers.add(when, task);
         // Also with one P, which this M holds: another M without a P may keep the clock, and mean to
         // sleep longer.
-        if earlier {
+        if alarm::add(when, Timed::Sleep(task)) {
             clock::nudge(when);
         }
         true

@@ -110,6 +110,18 @@ impl Sleeper {
         }
     }
 
+    /// As [`sleep`](Self::sleep), but not beyond `when`. False: time is up, and nobody woke it.
+    pub(super) fn sleep_until(&self, when: u64) -> bool {
+        while self.0.load(Ordering::Acquire) == 0 {
+            let now = crate::sys::clock::now();
+            if now >= when {
+                return false;
+            }
+            futex::wait(&self.0, 0, Some(when - now));
+        }
+        true
+    }
+
     /// Wakes the thread. After the store its frame may be gone; the address is then only a key.
     ///
     /// # Safety

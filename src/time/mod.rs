@@ -1,4 +1,9 @@
-//! Time: sleeping.
+//! Time: sleeping, timers, tickers, time limits.
+
+mod func;
+mod timer;
+
+pub use timer::{Elapsed, Ticker, Timer, after, after_func, tick, timeout};
 
 use crate::sched;
 use crate::sys::clock;

@@ -1,0 +1,293 @@
+//! Waiting on several channels at once: one instant, one winner.
+//!
+//! All channels of a select are locked, in the order of their addresses (so two selects cannot wait
+//! for each other's locks), and looked at in random order: the choice is uniform among what is ready
+//! at that one instant. If nothing is, a record is queued with each, and the locks are given back
+//! once the party is parked. Whoever then serves it first wins its claim (`base/claim.rs`, with the
+//! argument why no wake-up is lost); woken, it takes its other records out, each in O(1).
+//!
+//! The records and the claim lie on the parked stack. It stays put until the select has passed
+//! through the lock of every channel it stood in, but the winner's, whose waker has finished with it:
+//! so the commit, which gives back one lock after the other, can still read the list of them, and a
+//! waker that lost can still read the claim under its channel's lock.
+
+use super::core::{Core, Received, Sent};
+use crate::base::claim::{Claim, Ended};
+use crate::base::rng::Rng;
+use crate::g::WaitReason;
+use crate::sched::{Me, Task, Waiter, park_forever, park_until, random, ready, sleep_until};
+use crate::sys::clock::NEVER;
+use crate::sys::lock::RawLock;
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+/// What looking at one case came to.
+pub(super) enum Poll {
+    NotReady,
+    /// A value passed; this party is to be made ready.
+    Done(Option<Task>),
+    /// The channel is closed.
+    Closed,
+}
+
+/// A channel without the type of its values.
+pub(super) trait Port {
+    fn lock(&self) -> &RawLock;
+    fn is_receive_only(&self) -> bool;
+
+    /// # Safety
+    /// The lock is held, and `slot` is room for a value.
+    unsafe fn poll_recv(&self, slot: *mut ()) -> Poll;
+
+    /// # Safety
+    /// The lock is held, and `slot` holds a value, which `Done` takes.
+    unsafe fn poll_send(&self, slot: *mut ()) -> Poll;
+
+    /// # Safety
+    /// As for `Core::wait_to_send`, `Core::wait_to_recv`.
+    unsafe fn enqueue(&self, send: bool, waiter: &Waiter);
+
+    /// # Safety
+    /// As for `Core::leave_senders`, `Core::leave_receivers`.
+    unsafe fn dequeue(&self, send: bool, waiter: &Waiter);
+}
+
+impl<T> Port for Core<T> {
+    fn lock(&self) -> &RawLock {
+        &self.lock
+    }
+
+    fn is_receive_only(&self) -> bool {
+        Core::is_receive_only(self)
+    }
+
+    unsafe fn poll_recv(&self, slot: *mut ()) -> Poll {
+        // SAFETY: passed on.
+        match unsafe { self.recv() } {
+            Received::Value(v, sender) => {
+                // SAFETY: `slot` is room for a T.
+                unsafe { slot.cast::<T>().write(v) };
+                Poll::Done(sender)
+            }
+            Received::Empty => Poll::NotReady,
+            Received::Closed => Poll::Closed,
+        }
+    }
+
+    unsafe fn poll_send(&self, slot: *mut ()) -> Poll {
+        // SAFETY: `slot` holds a T; if it comes back it is forgotten here, and so still there.
+        let v = unsafe { slot.cast::<T>().read() };
+        // SAFETY: passed on.
+        let (v, poll) = match unsafe { self.send(v) } {
+            Sent::Done => return Poll::Done(None),
+            Sent::Handed(receiver) => return Poll::Done(Some(receiver)),
+            Sent::Full(v) => (v, Poll::NotReady),
+            Sent::Closed(v) => (v, Poll::Closed),
+        };
+        std::mem::forget(v);
+        poll
+    }
+
+    unsafe fn enqueue(&self, send: bool, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { if send { self.wait_to_send(waiter) } else { self.wait_to_recv(waiter) } }
+    }
+
+    unsafe fn dequeue(&self, send: bool, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { if send { self.leave_senders(waiter) } else { self.leave_receivers(waiter) } }
+    }
+}
+
+/// One operation that a select may choose.
+pub struct Case<'a> {
+    /// `None` is never ready: nil, or spent.
+    port: Option<&'a dyn Port>,
+    send: bool,
+    /// A value, or room for one, of the channel's type.
+    slot: *mut (),
+    /// Set if the case was chosen and a value passed.
+    served: &'a mut bool,
+    waiter: MaybeUninit<Waiter>,
+}
+
+impl fmt::Debug for Case<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.send { "Case(send)" } else { "Case(recv)" })
+    }
+}
+
+impl<'a> Case<'a> {
+    /// # Safety
+    /// `slot` is a place for a value of the channel's type, not used by anyone else during `'a`; for
+    /// a send it holds one, which is gone if `served` is found set.
+    pub(super) unsafe fn new(
+        port: Option<&'a dyn Port>,
+        send: bool,
+        slot: *mut (),
+        served: &'a mut bool,
+    ) -> Self {
+        Self { port, send, slot, served, waiter: MaybeUninit::uninit() }
+    }
+
+    /// A case that is never ready.
+    pub(super) fn never(served: &'a mut bool) -> Self {
+        let slot = std::ptr::null_mut();
+        Self { port: None, send: false, slot, served, waiter: MaybeUninit::uninit() }
+    }
+
+    fn lock(&self) -> Option<&'a RawLock> {
+        self.port.map(Port::lock)
+    }
+
+    /// # Safety
+    /// The lock is held.
+    unsafe fn poll(&self) -> Poll {
+        let Some(port) = self.port else { return Poll::NotReady };
+        // SAFETY: `new` was promised that the slot fits.
+        unsafe { if self.send { port.poll_send(self.slot) } else { port.poll_recv(self.slot) } }
+    }
+}
+
+/// How long a select may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait(u64);
+
+impl Wait {
+    /// Not at all.
+    pub const NOW: Self = Self(0);
+    /// Until something is ready.
+    pub const FOREVER: Self = Self(NEVER);
+
+    /// So long.
+    #[must_use]
+    pub fn at_most(d: Duration) -> Self {
+        if d.is_zero() { Self::NOW } else { Self(crate::sys::clock::after(d)) }
+    }
+}
+
+/// Chooses one of the cases; `None` if none was ready in time. The chosen one is served, or its
+/// channel is closed.
+pub(super) fn choose<const N: usize>(mut cases: [Case<'_>; N], wait: Wait) -> Option<usize> {
+    choose_among(&mut cases, &mut [0; N], &mut [0; N], wait)
+}
+
+/// As [`choose`], for a list; the two others give room for as many indices.
+pub(super) fn choose_among(
+    cases: &mut [Case<'_>],
+    polls: &mut [usize],
+    locks: &mut [usize],
+    wait: Wait,
+) -> Option<usize> {
+    let mut live = 0;
+    for (i, _) in cases.iter().enumerate().filter(|(_, case)| case.port.is_some()) {
+        (polls[live], locks[live]) = (i, i);
+        live += 1;
+    }
+    let (polls, locks) = (&mut polls[..live], &mut locks[..live]);
+    if live == 0 {
+        match wait.0 {
+            NEVER => park_forever(WaitReason::Select),
+            0 => {}
+            when => sleep_until(when),
+        }
+        return None;
+    }
+    if live > 1 {
+        shuffle(polls);
+        locks.sort_unstable_by_key(|&i| cases[i].lock().map(std::ptr::from_ref));
+    }
+    lock_all(cases, locks);
+    for &i in polls.iter() {
+        // SAFETY: all locks are held.
+        let woken = match unsafe { cases[i].poll() } {
+            Poll::NotReady => continue,
+            Poll::Done(woken) => {
+                *cases[i].served = true;
+                woken
+            }
+            Poll::Closed => None,
+        };
+        unlock_all(cases, locks);
+        if let Some(task) = woken {
+            // SAFETY: the core took it from its queue.
+            unsafe { ready(task) };
+        }
+        return Some(i);
+    }
+    if wait.0 == 0 {
+        unlock_all(cases, locks);
+        return None;
+    }
+    wait_for_one(cases, locks, wait.0)
+}
+
+/// Fisher-Yates: every order is equally likely.
+fn shuffle(indices: &mut [usize]) {
+    let rng = Rng::new(random());
+    for i in 1..indices.len() {
+        indices.swap(i, rng.bounded(i as u32 + 1) as usize);
+    }
+}
+
+/// Calls `f` with each channel's lock once, in order. Nothing is read after the last call.
+fn each_lock(cases: &[Case<'_>], locks: &[usize], f: impl Fn(&RawLock)) {
+    let mut held: Option<&RawLock> = None;
+    for lock in locks.iter().filter_map(|&i| cases[i].lock()) {
+        if let Some(before) = held.replace(lock)
+            && !std::ptr::eq(before, lock)
+        {
+            f(before);
+        }
+    }
+    if let Some(last) = held {
+        f(last);
+    }
+}
+
+fn lock_all(cases: &[Case<'_>], locks: &[usize]) {
+    each_lock(cases, locks, RawLock::lock);
+}
+
+fn unlock_all(cases: &[Case<'_>], locks: &[usize]) {
+    each_lock(cases, locks, RawLock::unlock);
+}
+
+/// Parks until somebody serves one of the cases, or it is `when`. All locks are held, and go with
+/// the park.
+fn wait_for_one(cases: &mut [Case<'_>], locks: &[usize], when: u64) -> Option<usize> {
+    let me = Me::new();
+    let claim = Claim::new();
+    for &i in locks {
+        let slot = cases[i].slot;
+        cases[i].waiter.write(Waiter::racing(&me, slot, &claim));
+    }
+    let winner = {
+        let cases = &*cases;
+        // SAFETY: written for all of `locks` above.
+        let waiter = |i: usize| unsafe { cases[i].waiter.assume_init_ref() };
+        let live = || locks.iter().filter_map(|&i| cases[i].port.map(|port| (i, port)));
+        for (i, port) in live() {
+            // SAFETY: its lock is held; the record stays until it is out (below).
+            unsafe { port.enqueue(cases[i].send, waiter(i)) };
+        }
+        park_until(&me, WaitReason::Select, (&claim, when), || {
+            unlock_all(cases, locks);
+            true
+        });
+        let ended = claim.ended();
+        let winner = locks.iter().copied().find(|&i| ended == Some(Ended::By(waiter(i).key())));
+        debug_assert_eq!(winner.is_none(), ended == Some(Ended::Expired));
+        for (i, port) in live().filter(|(i, _)| winner != Some(*i)) {
+            port.lock().lock();
+            // SAFETY: the lock is held, and it was queued above.
+            unsafe { port.dequeue(cases[i].send, waiter(i)) };
+            port.lock().unlock();
+        }
+        winner.map(|i| (i, waiter(i).served.get()))
+    };
+    let (i, served) = winner?;
+    *cases[i].served = served;
+    Some(i)
+}
