@@ -8,7 +8,7 @@ use super::current::current;
 use super::m::M;
 use super::p::{self, P};
 use super::ready::{submit_global, submit_local};
-use super::{SCHED, boot};
+use super::{SCHED, boot, park};
 use crate::base::atomic::Ordering;
 use crate::g::{G, GRef, OFF_LADDER, State};
 use crate::stack::{self, Exhausted, MAX_RUNGS};
@@ -43,20 +43,30 @@ pub(crate) struct Options {
 pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, Exhausted> {
     let m = current();
     let p = m.and_then(M::enter);
-    let result = dead(p, &options).map(|g| {
-        // SAFETY: `dead` gave us the goroutine; the rest is the caller's promise.
-        unsafe { prepare(g, m, p, options, f) };
-        let id = g.id.get();
-        match p {
-            Some(p) => submit_local(p, g),
-            None => submit_global(g),
+    let g = match dead(p, &options) {
+        Ok(g) => g,
+        Err(e) => {
+            m.inspect(|m| m.leave());
+            if m.is_none() || p.is_some() {
+                return Err(e);
+            }
+            // This M has lost its P, whose free lists may have what the system refuses: queue for one.
+            park::yield_now();
+            // SAFETY: passed on.
+            return unsafe { spawn(options, f) };
         }
-        id
-    });
+    };
+    // SAFETY: `dead` gave us the goroutine; the rest is the caller's promise.
+    unsafe { prepare(g, m, p, options, f) };
+    let id = g.id.get();
+    match p {
+        Some(p) => submit_local(p, g),
+        None => submit_global(g),
+    }
     if let Some(m) = m {
         m.leave();
     }
-    result
+    Ok(id)
 }
 
 /// A dead goroutine for the caller to prepare.

@@ -406,16 +406,22 @@ fn a_sieve_of_goroutines_finds_the_primes() {
     on_procs(|| {
         let mut from = chan(0);
         let numbers = from.clone();
-        go(move || (2..).for_each(|n| numbers.send(n)));
+        go(move || {
+            for n in 2.. {
+                numbers.send(n);
+            }
+        });
         let mut primes = Vec::new();
         for _ in 0..scaled(40, 100) {
             let prime = from.recv().unwrap();
             primes.push(prime);
             let (upstream, to) = (from, chan(0));
             from = to.clone();
-            go(move || upstream.iter().filter(|n: &u32| n % prime != 0).for_each(|n| to.send(n)));
+            go(move || {
+                upstream.iter().filter(|n: &u32| !n.is_multiple_of(prime)).for_each(|n| to.send(n))
+            });
         }
-        let is_prime = |n: &u32| (2..*n).all(|d| n % d != 0);
+        let is_prime = |n: &u32| (2..*n).all(|d| !n.is_multiple_of(d));
         assert!(primes.iter().copied().eq((2..).filter(is_prime).take(primes.len())));
     });
 }
