@@ -102,6 +102,7 @@ pub(crate) fn start(wanted: Option<Settings>) -> Result<bool, Refused> {
     }
     drop(inner);
     SETTINGS.get_or_init(|| settings);
+    sysmon::begin();
     Ok(true)
 }
 

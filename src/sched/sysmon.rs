@@ -33,13 +33,23 @@ const BLOCKED_NS: u64 = 1_000_000;
 const LIMITS_NS: u64 = 1_000_000_000;
 
 static NOTE: Note = Note::new();
+/// There are Ps to look at.
+static READY: Note = Note::new();
 
-/// Starts the monitor.
+/// Starts the monitor's thread, which waits until it may [`begin`].
 ///
 /// # Errors
 /// When the system refuses the thread.
 pub(super) fn start() -> std::io::Result<()> {
-    sys::thread::start("gort-sysmon", || Monitor::default().main())
+    sys::thread::start("gort-sysmon", || {
+        READY.sleep();
+        Monitor { seen: Vec::new(), limits_read: sys::clock::now() }.main()
+    })
+}
+
+/// The runtime is set up: the monitor may change it from now on.
+pub(super) fn begin() {
+    READY.wake();
 }
 
 /// Ends the deep sleep: somebody starts to work. Under the scheduler's lock.
@@ -57,7 +67,6 @@ struct Seen {
     since: u64,
 }
 
-#[derive(Default)]
 struct Monitor {
     seen: Vec<Seen>,
     limits_read: u64,
