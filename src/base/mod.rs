@@ -14,6 +14,7 @@ pub(crate) mod hint;
 pub(crate) mod ipi;
 pub(crate) mod oneshot;
 pub(crate) mod rng;
+pub(crate) mod width;
 
 #[cfg(all(test, any(loom, shuttle)))]
 mod model;

@@ -9,6 +9,7 @@
 //! out once and from then on belongs to whoever got it.
 
 use super::guard;
+use crate::base::width;
 use crate::sys::lock::Lock;
 use crate::sys::mem::{self, PAGE};
 use memmap2::{MmapMut, MmapOptions};
@@ -17,14 +18,11 @@ use std::io;
 /// Log2 of the smallest and the largest class.
 const MIN_LOG2: usize = 16;
 /// Number of size classes: 64 KiB to 64 TiB, or to 256 MiB on 32-bit targets.
-pub(crate) const CLASSES: usize = if cfg!(target_pointer_width = "64") { 31 } else { 13 };
-/// Slots in a class's first chunk; each further chunk doubles up to a terabyte or 16,384 slots.
+pub(crate) const CLASSES: usize = width::LARGEST_CLASS_LOG2 - MIN_LOG2 + 1;
+/// Slots in a class's first chunk; each further chunk doubles up to [`width::LARGEST_CHUNK_BYTES`] bytes
+/// or 16,384 slots.
 const FIRST_CHUNK: usize = 16;
 const LARGEST_CHUNK: usize = 16_384;
-const LARGEST_CHUNK_BYTES: usize =
-    if cfg!(target_pointer_width = "64") { 1 << 40 } else { 1 << 26 };
-/// Address space that stacks leave to others: one of glibc's per-thread heaps takes up to 128 MiB.
-const SPARE: usize = if cfg!(target_pointer_width = "64") { 128 << 20 } else { 16 << 20 };
 /// Neighbouring slots' tops differ by this much more than the power of two, so that they do not
 /// share second-level cache sets and page-table cache lines.
 const STAGGER: usize = PAGE;
@@ -128,7 +126,7 @@ pub(crate) fn fresh(class: u8) -> Result<Slot, Exhausted> {
 }
 
 fn map_chunk(class: u8, previous: usize) -> io::Result<Chunk> {
-    let most = (LARGEST_CHUNK_BYTES / class_bytes(class)).clamp(1, LARGEST_CHUNK);
+    let most = (width::LARGEST_CHUNK_BYTES / class_bytes(class)).clamp(1, LARGEST_CHUNK);
     let mut slots = (previous * 2).max(FIRST_CHUNK).min(most);
     loop {
         let len = lead(class) + slots * stride(class);
@@ -148,7 +146,7 @@ fn map_chunk(class: u8, previous: usize) -> io::Result<Chunk> {
 /// first, ends without a word when it cannot map. What is spared is mapped first and given back.
 fn map_with_room_to_spare(len: usize) -> io::Result<MmapMut> {
     let anonymous = |len| MmapOptions::new().len(len).no_reserve_swap().map_anon();
-    let spare = anonymous(SPARE)?;
+    let spare = anonymous(width::SPARE)?;
     let map = anonymous(len);
     drop(spare);
     map

@@ -7,6 +7,7 @@
 //! the lower rungs' slots are alive.
 
 use super::arena::{class_bytes, class_for};
+use crate::base::width;
 use std::fmt;
 
 /// Most rungs a ladder can have: each keeps a free list in every P.
@@ -39,15 +40,9 @@ impl fmt::Display for LadderError {
 }
 
 impl Ladder {
-    /// The measured default of the design: 1 GiB for the first 16,384, 64 MiB up to 131,072,
-    /// 256 KiB beyond.
-    #[cfg(target_pointer_width = "64")]
-    pub(crate) const DEFAULT: &'static [(usize, usize)] =
-        &[(16_384, 1 << 30), (131_072, 64 << 20), (usize::MAX, 256 << 10)];
-    /// Small address spaces: a few large ones, then dense.
-    #[cfg(target_pointer_width = "32")]
-    pub(crate) const DEFAULT: &'static [(usize, usize)] =
-        &[(4, 64 << 20), (256, 1 << 20), (usize::MAX, 128 << 10)];
+    /// 64-bit: 1 GiB for the first 16,384, 64 MiB up to 131,072, 256 KiB beyond (the measured
+    /// default of the design); 32-bit: a few large ones, then dense.
+    pub(crate) const DEFAULT: &'static [(usize, usize)] = &width::LADDER;
 
     /// Checks `steps` (goroutines alive up to, bytes reserved for each) and rounds the sizes up to
     /// powers of two, none above `max_stack`.

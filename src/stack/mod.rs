@@ -17,6 +17,8 @@ mod arena;
 mod guard;
 mod ladder;
 
+use crate::base::width;
+
 pub(crate) use arena::{CLASSES, Exhausted, Slot, class_for, each_slot, fresh};
 pub(crate) use ladder::{Ladder, MAX_RUNGS};
 
@@ -27,8 +29,4 @@ pub(crate) const MIN_STACK: usize = 64 << 10;
 pub(crate) const OVERHEAD: usize = (64 << 10) + 4096;
 
 /// Default cap of a goroutine's stack: 1 GiB on 64-bit targets, 250 MB on 32-bit (Go's limits).
-#[cfg(target_pointer_width = "64")]
-pub(crate) const DEFAULT_MAX_STACK: usize = 1 << 30;
-/// Default cap of a goroutine's stack: 1 GiB on 64-bit targets, 250 MB on 32-bit (Go's limits).
-#[cfg(target_pointer_width = "32")]
-pub(crate) const DEFAULT_MAX_STACK: usize = 250_000_000;
+pub(crate) const DEFAULT_MAX_STACK: usize = width::MAX_STACK;
