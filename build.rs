@@ -11,8 +11,37 @@
 use std::env;
 use std::path::Path;
 
-/// (architecture, pointer width, file). The files are for ELF and each CPU's System V style ABI.
-const ARCH_FILES: &[(&str, &str, &str)] = &[("x86_64", "64", "x86_64.s")];
+/// Architecture, pointer width, what else the target must have, file. The files are for ELF and the
+/// ABI that Linux uses on the CPU; with soft floats the callee-saved registers would be others.
+const ARCH_FILES: &[(&str, &str, Needs, &str)] = &[
+    ("x86_64", "64", Needs::Nothing, "x86_64.s"),
+    ("aarch64", "64", Needs::Feature("neon"), "aarch64.s"),
+    ("riscv64", "64", Needs::Triple(&["riscv64gc-", "riscv64a23-"]), "riscv64.s"),
+    ("x86", "32", Needs::Nothing, "x86.s"),
+    ("arm", "32", Needs::Abi("eabihf"), "arm.s"),
+];
+
+/// A condition of a row beyond CPU and width.
+enum Needs {
+    Nothing,
+    /// A target feature.
+    Feature(&'static str),
+    /// A variant of the ABI.
+    Abi(&'static str),
+    /// One of these beginnings of the triple, for features that stable compilers do not name.
+    Triple(&'static [&'static str]),
+}
+
+impl Needs {
+    fn met(&self) -> bool {
+        match self {
+            Needs::Nothing => true,
+            Needs::Feature(name) => var("CARGO_CFG_TARGET_FEATURE").split(',').any(|f| f == *name),
+            Needs::Abi(name) => var("CARGO_CFG_TARGET_ABI") == *name,
+            Needs::Triple(starts) => starts.iter().any(|s| var("TARGET").starts_with(s)),
+        }
+    }
+}
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -53,8 +82,8 @@ fn arch_file() -> Option<&'static str> {
     let real = !is_set("miri");
     ARCH_FILES
         .iter()
-        .find(|(a, w, _)| elf && little && real && *a == arch && *w == width)
-        .map(|(_, _, file)| *file)
+        .find(|(a, w, needs, _)| elf && little && real && *a == arch && *w == width && needs.met())
+        .map(|(_, _, _, file)| *file)
 }
 
 /// Cargo hands `--cfg name` over as `CARGO_CFG_NAME`.

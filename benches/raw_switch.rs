@@ -27,6 +27,10 @@ mod switch {
     #[allow(dead_code)]
     #[path = "portable.rs"]
     pub(crate) mod portable;
+    #[allow(dead_code)]
+    #[cfg(gort_arch)]
+    #[path = "shadow.rs"]
+    mod shadow;
 
     #[cfg(gort_arch)]
     mod arch {

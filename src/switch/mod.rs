@@ -22,6 +22,9 @@ pub(crate) mod cost;
 pub(crate) mod native;
 #[cfg_attr(not(gort_switch = "portable"), allow(dead_code))]
 pub(crate) mod portable;
+#[cfg(gort_arch)]
+#[cfg_attr(not(gort_switch = "native"), allow(dead_code))]
+mod shadow;
 #[cfg(test)]
 mod tests;
 
@@ -46,6 +49,43 @@ mod arch {
 ///
 /// It must not unwind. Rust aborts the process if it does.
 pub(crate) type Entry = unsafe extern "C" fn(arg: *mut (), word: usize) -> usize;
+
+/// Calls `f(arg)` on the stack that ends at `top`, from wherever the caller runs.
+///
+/// A panic in `f` unwinds through to the caller, and backtraces go on into it.
+///
+/// # Safety
+/// `top` is a multiple of 16, and below it lies enough writable memory for `f`, with a guard below.
+#[cfg(gort_arch)]
+#[cfg_attr(not(test), allow(dead_code))] // until stacks grow by segments
+pub(crate) unsafe fn call_on(top: usize, f: unsafe extern "C-unwind" fn(*mut ()), arg: *mut ()) {
+    unsafe extern "C-unwind" {
+        /// Calls `f(args[0], .., args[count - 1])` on another stack.
+        fn gort_call_on(
+            top: usize,
+            f: unsafe extern "C-unwind" fn(*mut ()),
+            args: *const *mut (),
+            count: usize,
+        ) -> usize;
+    }
+    debug_assert!(top.is_multiple_of(16));
+    // SAFETY: one argument, as `f` takes; the stack is the caller's promise. f returns nothing,
+    // so neither does this use the result.
+    unsafe { gort_call_on(top, f, &raw const arg, 1) };
+}
+
+/// Calls `f(arg)` on the stack that ends at `top`, from wherever the caller runs.
+///
+/// A panic in `f` comes out here.
+///
+/// # Safety
+/// `top` is a multiple of 16, and below it lies enough writable memory for `f`, with a guard below.
+#[cfg(not(gort_arch))]
+#[cfg_attr(not(test), allow(dead_code))] // until stacks grow by segments
+pub(crate) unsafe fn call_on(top: usize, f: unsafe extern "C-unwind" fn(*mut ()), arg: *mut ()) {
+    // SAFETY: the caller's promise.
+    unsafe { portable::call_on(top, f, arg) }
+}
 
 /// Where a suspended context stopped: the registers an unwinder starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

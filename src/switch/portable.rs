@@ -138,28 +138,57 @@ impl Context {
     }
 }
 
-/// The registers an unwinder starts from, as they are in the caller.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn here() -> Saved {
-    let (pc, sp, fp);
-    // SAFETY: reads three registers.
-    unsafe {
-        core::arch::asm!(
-            "lea {pc}, [rip]",
-            "mov {sp}, rsp",
-            "mov {fp}, rbp",
-            pc = out(reg) pc,
-            sp = out(reg) sp,
-            fp = out(reg) fp,
-            options(nomem, nostack, preserves_flags),
-        );
+/// Calls `f(arg)` on the stack that ends at `top`; a panic comes out here.
+///
+/// # Safety
+/// As `switch::call_on`.
+#[cfg(not(gort_arch))]
+pub(super) unsafe fn call_on(top: usize, f: unsafe extern "C-unwind" fn(*mut ()), arg: *mut ()) {
+    let top = StackPointer::new(top).expect("a stack");
+    // corosensei asks for the limit only to place trap handlers, which are not used.
+    let stack = SlotStack { limit: top, top };
+    // A panic may not unwind through corosensei's frames, so it crosses as a value.
+    let call = move || {
+        // SAFETY: the caller's promise.
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| unsafe { f(arg) }))
+    };
+    if let Err(panic) = corosensei::on_stack(stack, call) {
+        std::panic::resume_unwind(panic);
     }
-    Saved { pc, sp, fp }
 }
 
+/// Makes `here`, which gives the registers an unwinder starts from as they are in its caller.
+#[allow(unused_macros)] // on CPUs that nobody has written it for
+macro_rules! here {
+    ($pc:literal, $sp:literal, $fp:literal) => {
+        #[inline(always)]
+        fn here() -> Saved {
+            let (pc, sp, fp);
+            // SAFETY: reads three registers.
+            unsafe {
+                core::arch::asm!(
+                    $pc,
+                    $sp,
+                    $fp,
+                    pc = out(reg) pc,
+                    sp = out(reg) sp,
+                    fp = out(reg) fp,
+                    options(nomem, nostack, preserves_flags),
+                );
+            }
+            Saved { pc, sp, fp }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+here!("lea {pc}, [rip]", "mov {sp}, rsp", "mov {fp}, rbp");
+#[cfg(target_arch = "aarch64")]
+here!("adr {pc}, .", "mov {sp}, sp", "mov {fp}, x29");
+#[cfg(target_arch = "riscv64")]
+here!("auipc {pc}, 0", "mv {sp}, sp", "mv {fp}, s0");
 /// Elsewhere tracebacks of parked goroutines have to do without.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 #[inline(always)]
 fn here() -> Saved {
     Saved { pc: 0, sp: 0, fp: 0 }

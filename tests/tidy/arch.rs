@@ -44,10 +44,16 @@ pub(crate) fn routines(source: &Source) -> Vec<Fault> {
                 faults.push(says(&format!("lacks `{directive}`")));
             }
         }
+        let before: Vec<&str> = text.lines().take(at).map(str::trim).collect();
         let body: Vec<&str> = text.lines().skip(at + 1).map(str::trim).collect();
         let next = body.iter().position(|l| l.starts_with(".size")).unwrap_or(body.len());
-        for directive in [".cfi_startproc", ".cfi_endproc"] {
-            if !body[..next].iter().any(|l| l.starts_with(directive)) {
+        // The rules may begin before the label: unwinders look at the byte before an address.
+        let open = before.iter().rfind(|l| l.starts_with(".cfi_") && l.ends_with("proc"));
+        let started = open == Some(&".cfi_startproc") || body[..next].contains(&".cfi_startproc");
+        for (directive, there) in
+            [(".cfi_startproc", started), (".cfi_endproc", body[..next].contains(&".cfi_endproc"))]
+        {
+            if !there {
                 faults.push(says(&format!("lacks `{directive}`: unwinders must know its frame")));
             }
         }
