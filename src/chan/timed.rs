@@ -109,20 +109,21 @@ unsafe fn ring<T>(word: *const (), ringer: &mut Ringer) {
     let Some(timed) = core.clock() else { return };
     core.lock.lock();
     let (when, now) = (timed.when.get(), clock::now());
-    // Stopped or put off meanwhile? Then it is not due, and an alarm has been set if one is wanted.
+    // Stopped, put off, or received meanwhile by somebody who came by? Then it is not due.
     let due = when != NEVER && now >= when;
     // SAFETY: the lock is held.
     let receiver = if due { unsafe { core.receivers().pop() } } else { None };
     let served = receiver.map(|receiver| {
-        timed.unset();
         let value = timed.make(when, now);
         // SAFETY: the receiver was taken from this channel's queue, so its slot is for a T.
-        let task = unsafe { give(receiver, value) };
-        if timed.when.get() != NEVER && !core.receivers().looks_empty() {
-            ringer.set(&timed.alarm, timed.when.get(), into_word(core.clone()));
-        }
-        task
+        unsafe { give(receiver, value) }
     });
+    // Whoever still waits is rung again, also if this was not due: who came by for the value left no
+    // alarm for the next.
+    if timed.when.get() != NEVER && !core.receivers().looks_empty() {
+        timed.unset();
+        ringer.set(&timed.alarm, timed.when.get(), into_word(core.clone()));
+    }
     core.lock.unlock();
     if let Some(task) = served {
         // SAFETY: it was taken from the queue.
