@@ -385,43 +385,41 @@ fn a_tree_of_goroutines_adds_up() {
 fn changing_the_number_of_ps_loses_nobody() {
     let _one = exclusive();
     let before = gomaxprocs(2);
-    watched(|| {
-        gort::run(|| {
-            let (stop, work) = (Arc::new(AtomicBool::new(false)), WaitGroup::new());
-            let done = Arc::new(AtomicUsize::new(0));
-            for n in 0..6 {
-                let (stop, done, wg) = (stop.clone(), done.clone(), work.clone());
-                work.go(move || {
-                    while !stop.load(Ordering::Relaxed) {
-                        let done = done.clone();
-                        wg.go(move || _ = done.fetch_add(1, Ordering::Relaxed));
-                        if n % 2 == 0 {
-                            gosched()
-                        } else {
-                            gort::time::sleep(Duration::from_nanos(1))
-                        }
-                    }
-                });
-            }
-            let stoppers: Vec<_> = (0..3)
-                .map(|i| {
-                    spawn(move || {
-                        for n in 0..scaled(30, 200) {
-                            gomaxprocs(1 + (i + n * 3) % 7);
-                            gosched();
-                        }
-                    })
-                })
-                .collect();
-            let outside = std::thread::spawn(|| (0..20).for_each(|n| _ = gomaxprocs(1 + n % 4)));
-            stoppers.into_iter().for_each(|s| s.join().unwrap());
-            outside.join().unwrap();
-            stop.store(true, Ordering::Relaxed);
-            work.wait();
-            assert!(done.load(Ordering::Relaxed) > 0);
-        });
-    });
+    watched(|| gort::run(change_procs_under_load));
     gomaxprocs(before);
+}
+
+fn change_procs_under_load() {
+    let (stop, work) = (Arc::new(AtomicBool::new(false)), WaitGroup::new());
+    for n in 0..6 {
+        let stop = stop.clone();
+        work.go(move || {
+            while !stop.load(Ordering::Relaxed) {
+                let children: Vec<_> = (0..4).map(|i| spawn(move || i)).collect();
+                match n % 3 {
+                    0 => gosched(),
+                    1 => gort::time::sleep(Duration::from_nanos(1)),
+                    _ => (0..1_000).for_each(|_| spin_loop()),
+                }
+                assert_eq!(children.into_iter().map(|c| c.join().unwrap()).sum::<i32>(), 6);
+            }
+        });
+    }
+    let stoppers: Vec<_> = (0..3)
+        .map(|i| {
+            spawn(move || {
+                for n in 0..30 {
+                    gomaxprocs(1 + (i + n * 3) % 7);
+                    gosched();
+                }
+            })
+        })
+        .collect();
+    let outside = std::thread::spawn(|| (0..20).for_each(|n| _ = gomaxprocs(1 + n % 4)));
+    stoppers.into_iter().for_each(|s| s.join().unwrap());
+    outside.join().unwrap();
+    stop.store(true, Ordering::Relaxed);
+    work.wait();
 }
 
 #[test]

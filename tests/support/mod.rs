@@ -46,7 +46,8 @@ pub(crate) fn with_procs(n: usize, body: impl Fn() + Sync) {
         let end = catch_unwind(AssertUnwindSafe(|| gort::run(&body)));
         gomaxprocs(before);
         if let Err(payload) = end {
-            eprintln!("... with GOMAXPROCS={n}");
+            // A scheduler thread prints where libtest captured the test that happened to start it.
+            eprintln!("with GOMAXPROCS={n}: {}", words(&*payload));
             resume_unwind(payload);
         }
     });
