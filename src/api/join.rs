@@ -9,7 +9,7 @@ use crate::stack;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::thread;
 
@@ -24,6 +24,9 @@ pub struct JoinHandle<T> {
 unsafe impl<T: Send> Send for JoinHandle<T> {}
 // SAFETY: through a shared handle only `is_finished` and `id` can be called.
 unsafe impl<T> Sync for JoinHandle<T> {}
+/// As `std::thread::JoinHandle`.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
 
 /// Starts a goroutine and returns a handle to its result, as `std::thread::spawn`.
 ///

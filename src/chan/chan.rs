@@ -9,7 +9,6 @@ use crate::g::WaitReason;
 use crate::sched::{park_forever, sleep_until};
 use crate::sys::clock;
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -259,10 +258,6 @@ impl<T: Send> Default for Chan<T> {
         Self::nil()
     }
 }
-
-/// A panic of the user's never happens while the lock is held: a channel is whole after any unwind.
-impl<T: Send> UnwindSafe for Chan<T> {}
-impl<T: Send> RefUnwindSafe for Chan<T> {}
 
 impl<T: Send> fmt::Debug for Chan<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,6 +17,7 @@ use crate::sys::lock::RawLock;
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -48,6 +49,9 @@ const TIMED: u8 = 4;
 unsafe impl<T: Send> Sync for Core<T> {}
 // SAFETY: as above; queued records refer to parties that may be made ready from any thread.
 unsafe impl<T: Send> Send for Core<T> {}
+/// No code of the user's runs under the lock: a channel is whole after any unwind, as std's are.
+impl<T> UnwindSafe for Core<T> {}
+impl<T> RefUnwindSafe for Core<T> {}
 
 /// What a send came to.
 pub(super) enum Sent<T> {

@@ -12,7 +12,7 @@ use crate::panic::{crash_on_panic, is_goexit};
 use crate::sched::{Me, WaitQueue, Waiter, park};
 use crate::sys::lock::RawLock;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -172,6 +172,10 @@ impl Group {
         unsafe { queue.ready_all() };
     }
 }
+
+/// No code of the user's runs under the lock: a group is whole after any unwind.
+impl UnwindSafe for WaitGroup {}
+impl RefUnwindSafe for WaitGroup {}
 
 impl Default for WaitGroup {
     fn default() -> Self {
