@@ -36,6 +36,8 @@ mod api;
 #[cfg(not(any(loom, shuttle)))]
 mod chan;
 #[cfg(not(any(loom, shuttle)))]
+pub mod context;
+#[cfg(not(any(loom, shuttle)))]
 mod g;
 #[cfg(not(any(loom, shuttle)))]
 mod panic;

@@ -199,6 +199,21 @@ impl<T: Send> Chan<T> {
 
 /// For the rooms above: channels that users only receive from.
 impl<T: Send> Chan<T> {
+    /// A channel that only [`close_inside`](Self::close_inside) closes.
+    pub(crate) fn receive_only() -> Self {
+        Self(Some(Arc::new(Core::receive_only(0))))
+    }
+
+    /// Closes a receive-only channel. False: it was closed.
+    pub(crate) fn close_inside(&self) -> bool {
+        self.0.as_ref().is_some_and(|core| ops::close(core))
+    }
+
+    /// Whether there are other handles of this channel.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.as_ref().is_some_and(|core| Arc::strong_count(core) > 1)
+    }
+
     /// A channel whose values `make` makes of their due times: the first at `when`, then one each
     /// `period` (0: no more). The runtime must have been started.
     pub(crate) fn timed(make: fn(u64) -> T, when: u64, period: u64) -> Self {

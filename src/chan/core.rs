@@ -84,6 +84,11 @@ impl<T> Core<T> {
         Self::make(cap, 0, None)
     }
 
+    /// A channel that users may only receive from.
+    pub(super) fn receive_only(cap: usize) -> Self {
+        Self::make(cap, RECEIVE_ONLY, None)
+    }
+
     /// A channel that `timed` fills.
     pub(super) fn timed(timed: Timed<T>) -> Self {
         Self::make(0, RECEIVE_ONLY | TIMED, Some(Box::new(timed)))

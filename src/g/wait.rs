@@ -13,6 +13,11 @@ pub(crate) enum WaitReason {
     SelectNoCases,
     Sleep,
     WaitGroup,
+    MutexLock,
+    RwLockRead,
+    RwLockWrite,
+    CondWait,
+    SemAcquire,
     Join,
 }
 
@@ -28,6 +33,11 @@ impl WaitReason {
             Self::Select => "select",
             Self::SelectNoCases => "select (no cases)",
             Self::Sleep => "sleep",
+            Self::MutexLock => "sync.Mutex.Lock",
+            Self::RwLockRead => "sync.RWMutex.RLock",
+            Self::RwLockWrite => "sync.RWMutex.Lock",
+            Self::CondWait => "sync.Cond.Wait",
+            Self::SemAcquire => "semacquire",
             Self::WaitGroup => "sync.WaitGroup.Wait",
             Self::Join => "join",
         }

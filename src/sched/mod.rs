@@ -76,7 +76,7 @@ mod tests;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::{
     alarm::{Alarm, Ringer},
-    p::{goroutines, goroutines_created, random},
+    p::{goroutines, goroutines_created, p_index, random},
     park::{park, park_forever, park_until, yield_now},
     ready::ready,
     sleep::sleep_until,

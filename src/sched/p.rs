@@ -180,6 +180,15 @@ pub(crate) fn goroutines_created() -> u64 {
         + super::all_ps().map(|p| p.spawned.load(Ordering::Relaxed)).sum::<u64>()
 }
 
+/// The number of the P the caller runs on, as a hint: it may change at once. 0 without one.
+#[inline]
+pub(crate) fn p_index() -> usize {
+    let Some(m) = current() else { return 0 };
+    let id = m.enter().map_or(0, |p| p.id as usize);
+    m.leave();
+    id
+}
+
 /// A random number: from the P's generator, or on a thread without a P from a shared one.
 #[inline]
 pub(crate) fn random() -> u64 {

@@ -129,6 +129,31 @@ impl WaitQueue {
         }
     }
 
+    /// Puts `w` at the end, or before everyone.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push).
+    pub(crate) unsafe fn push_at(&self, w: &Waiter, first: bool) {
+        // SAFETY: under the lock the records are alive.
+        let Some(head) = (unsafe { self.head().as_ref() }).filter(|_| first) else {
+            // SAFETY: passed on.
+            return unsafe { self.push(w) };
+        };
+        w.prev.set(ptr::null());
+        w.next.set(head);
+        w.queued.set(true);
+        head.prev.set(w);
+        self.set_head(w);
+    }
+
+    /// The one that has waited longest, in a queue whose records have no claim.
+    ///
+    /// # Safety
+    /// The owner's lock is held.
+    pub(crate) unsafe fn first(&self) -> Option<NonNull<Waiter>> {
+        NonNull::new(self.head().cast_mut())
+    }
+
     /// Takes the one that has waited longest, and with it the right and the duty to end its wait.
     /// The record is alive until its task is made ready.
     ///

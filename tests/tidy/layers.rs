@@ -17,6 +17,7 @@ pub(crate) const LINE: &str = "
 /// Where the line is crossed on purpose: `from -> to: reason`, one a line. One that is no longer
 /// needed is a fault too.
 pub(crate) const EXCEPTIONS: &str = "
+  context -> time: a deadline is a timer that cancels
   sync -> panic: WaitGroup::go starts a goroutine and must know how it ended
 ";
 

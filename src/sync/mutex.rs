@@ -1,0 +1,141 @@
+//! `Mutex`: Go's, around a value.
+
+use super::raw::RawMutex;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+/// A mutual exclusion lock (Go's `sync.Mutex`) around what it protects. A goroutine that waits is
+/// parked; a plain thread sleeps. The guard may be kept across anything that blocks. There is no
+/// poisoning: a panic unlocks.
+///
+/// A waiter that has waited for a millisecond is handed the lock before anyone else gets it.
+///
+/// ```
+/// use gort::sync::{Mutex, WaitGroup};
+/// static TOTAL: Mutex<u32> = Mutex::new(0);
+/// gort::run(|| {
+///     let wg = WaitGroup::new();
+///     for i in 0..10 {
+///         wg.go(move || *TOTAL.lock() += i);
+///     }
+///     wg.wait();
+///     assert_eq!(*TOTAL.lock(), 45);
+/// });
+/// ```
+#[derive(Default)]
+pub struct Mutex<T: ?Sized> {
+    pub(super) raw: RawMutex,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the raw lock admits one guard at a time, and through it the value passes from thread to
+// thread.
+unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
+// SAFETY: it owns its value.
+unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
+
+impl Default for RawMutex {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Mutex<T> {
+    /// An unlocked mutex.
+    pub const fn new(value: T) -> Self {
+        Self { raw: RawMutex::new(), value: UnsafeCell::new(value) }
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// Locks; waits while another holds it. Not reentrant: a second lock by the holder waits for ever.
+    #[inline]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.raw.lock();
+        MutexGuard { lock: self, _not_send: PhantomData }
+    }
+
+    /// Locks if that needs no waiting and nobody starves for it.
+    #[inline]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.raw.try_lock().then(|| MutexGuard { lock: self, _not_send: PhantomData })
+    }
+
+    /// Whether somebody holds it now.
+    pub fn is_locked(&self) -> bool {
+        self.raw.is_locked()
+    }
+
+    /// The value, without locking: the exclusive reference is proof enough.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+}
+
+impl<T> From<T> for Mutex<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.try_lock() {
+            Some(value) => f.debug_tuple("Mutex").field(&&*value).finish(),
+            None => f.write_str("Mutex(<locked>)"),
+        }
+    }
+}
+
+/// Proof that a [`Mutex`] is locked; unlocks it when dropped.
+#[must_use = "the lock is given back at once if the guard is not kept"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    pub(super) lock: &'a Mutex<T>,
+    _not_send: PhantomData<*const ()>,
+}
+
+// SAFETY: sharing the guard shares the value.
+unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: this guard holds the lock.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this guard holds the lock.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.lock.raw.unlock();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

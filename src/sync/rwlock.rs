@@ -1,0 +1,239 @@
+//! `RwLock`: many readers or one writer; a waiting writer holds off new readers (Go's algorithm,
+//! `sync/rwmutex.go`).
+//!
+//! `readers` counts readers, those held off too; a writer takes [`WRITER`] from it, so that it is
+//! negative while a writer is there or waits. `leaving` is how many readers the writer still has to
+//! wait for. Writers exclude each other with a mutex. On unlock all readers that were held off go on
+//! before the next writer.
+
+use super::raw::RawMutex;
+use super::sema::Sema;
+use crate::base::fatal::fatal;
+use crate::g::WaitReason;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// More than there can be readers.
+const WRITER: i32 = 1 << 30;
+
+#[derive(Debug)]
+struct RawRwLock {
+    writers: RawMutex,
+    readers: AtomicI32,
+    leaving: AtomicI32,
+    readers_wait: Sema,
+    writer_waits: Sema,
+}
+
+impl RawRwLock {
+    const fn new() -> Self {
+        Self {
+            writers: RawMutex::new(),
+            readers: AtomicI32::new(0),
+            leaving: AtomicI32::new(0),
+            readers_wait: Sema::new(),
+            writer_waits: Sema::new(),
+        }
+    }
+
+    #[inline]
+    fn read(&self) {
+        // Acquire: pairs with the writer's Release in `unlock_write`.
+        if self.readers.fetch_add(1, Ordering::Acquire) < 0 {
+            self.readers_wait.acquire(false, WaitReason::RwLockRead);
+        }
+    }
+
+    fn try_read(&self) -> bool {
+        let more = |n: i32| (n >= 0).then_some(n + 1);
+        self.readers.fetch_update(Ordering::Acquire, Ordering::Relaxed, more).is_ok()
+    }
+
+    #[inline]
+    fn unlock_read(&self) {
+        // Release: pairs with the writer's Acquire in `write`.
+        let left = self.readers.fetch_sub(1, Ordering::Release) - 1;
+        if left < 0 {
+            self.unlock_read_slow(left);
+        }
+    }
+
+    #[cold]
+    fn unlock_read_slow(&self, left: i32) {
+        if left + 1 == 0 || left + 1 == -WRITER {
+            fatal(format_args!("sync: RUnlock of unlocked RWMutex"));
+        }
+        // AcqRel: the last one passes on to the writer what all of them did.
+        if self.leaving.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.writer_waits.release();
+        }
+    }
+
+    fn write(&self) {
+        self.writers.lock();
+        let readers = self.readers.fetch_sub(WRITER, Ordering::AcqRel);
+        if readers != 0 && self.leaving.fetch_add(readers, Ordering::AcqRel) + readers != 0 {
+            self.writer_waits.acquire(false, WaitReason::RwLockWrite);
+        }
+    }
+
+    fn try_write(&self) -> bool {
+        if !self.writers.try_lock() {
+            return false;
+        }
+        let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+        let alone = self.readers.compare_exchange(0, -WRITER, success, failure).is_ok();
+        if !alone {
+            self.writers.unlock();
+        }
+        alone
+    }
+
+    fn unlock_write(&self) {
+        let readers = self.readers.fetch_add(WRITER, Ordering::Release) + WRITER;
+        if readers >= WRITER {
+            fatal(format_args!("sync: Unlock of unlocked RWMutex"));
+        }
+        for _ in 0..readers {
+            self.readers_wait.release();
+        }
+        self.writers.unlock();
+    }
+}
+
+/// A lock that many may hold to read, or one to write (Go's `sync.RWMutex`), around what it protects.
+/// A writer that waits holds off new readers, so reading twice in one goroutine may wait for ever.
+/// Guards may be kept across anything that blocks; there is no poisoning.
+///
+/// ```
+/// use gort::sync::RwLock;
+/// let lock = RwLock::new(vec![1]);
+/// {
+///     let (a, b) = (lock.read(), lock.read());
+///     assert_eq!(a.len() + b.len(), 2);
+///     assert!(lock.try_write().is_none());
+/// }
+/// lock.write().push(2);
+/// assert_eq!(lock.into_inner(), [1, 2]);
+/// ```
+pub struct RwLock<T: ?Sized> {
+    raw: RawRwLock,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the raw lock admits readers or one writer; readers share the value, writers pass it on.
+unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
+// SAFETY: it owns its value.
+unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
+
+impl<T> RwLock<T> {
+    /// An unlocked lock.
+    pub const fn new(value: T) -> Self {
+        Self { raw: RawRwLock::new(), value: UnsafeCell::new(value) }
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    /// Locks to read; waits while a writer holds the lock or waits for it.
+    #[inline]
+    pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.raw.read();
+        RwLockReadGuard { lock: self, _not_send: PhantomData }
+    }
+
+    /// Locks to write; waits for everyone who holds it.
+    pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        self.raw.write();
+        RwLockWriteGuard { lock: self, _not_send: PhantomData }
+    }
+
+    /// Locks to read, if no writer holds the lock or waits for it.
+    pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        self.raw.try_read().then(|| RwLockReadGuard { lock: self, _not_send: PhantomData })
+    }
+
+    /// Locks to write, if nobody holds it.
+    pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        self.raw.try_write().then(|| RwLockWriteGuard { lock: self, _not_send: PhantomData })
+    }
+
+    /// The value, without locking: the exclusive reference is proof enough.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> From<T> for RwLock<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.try_read() {
+            Some(value) => f.debug_tuple("RwLock").field(&&*value).finish(),
+            None => f.write_str("RwLock(<locked>)"),
+        }
+    }
+}
+
+macro_rules! guard {
+    ($Guard:ident $unlock:ident $what:literal) => {
+        #[doc = $what]
+        #[must_use = "the lock is given back at once if the guard is not kept"]
+        pub struct $Guard<'a, T: ?Sized> {
+            lock: &'a RwLock<T>,
+            _not_send: PhantomData<*const ()>,
+        }
+
+        // SAFETY: sharing the guard shares the value.
+        unsafe impl<T: ?Sized + Sync> Sync for $Guard<'_, T> {}
+
+        impl<T: ?Sized> Deref for $Guard<'_, T> {
+            type Target = T;
+            #[inline]
+            fn deref(&self) -> &T {
+                // SAFETY: this guard holds the lock, and writers have exclusive guards.
+                unsafe { &*self.lock.value.get() }
+            }
+        }
+
+        impl<T: ?Sized> Drop for $Guard<'_, T> {
+            #[inline]
+            fn drop(&mut self) {
+                self.lock.raw.$unlock();
+            }
+        }
+
+        impl<T: ?Sized + fmt::Debug> fmt::Debug for $Guard<'_, T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                (**self).fmt(f)
+            }
+        }
+    };
+}
+
+guard!(RwLockReadGuard unlock_read "Proof that an [`RwLock`] is locked to read; unlocks it when dropped.");
+guard!(RwLockWriteGuard unlock_write "Proof that an [`RwLock`] is locked to write; unlocks it when dropped.");
+
+impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this guard is the only one.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
