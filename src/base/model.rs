@@ -1,6 +1,8 @@
-//! The park/ready race on a [`Oneshot`](super::oneshot::Oneshot), as a join uses it.
+//! The park/ready race on a [`Oneshot`](super::oneshot::Oneshot), as a join uses it, and the race of
+//! several wakers for one [`Claim`](super::claim::Claim), as a select has it.
 
-use super::check::{Arc, Plain, check, thread};
+use super::check::{Arc, Mutex, Plain, check, thread};
+use super::claim::{Claim, Ended};
 use super::oneshot::Oneshot;
 use core::ptr::NonNull;
 
@@ -97,5 +99,102 @@ fn model_dropped_handle_and_finisher_agree_who_is_left_with_the_cell() {
         }
         finisher.join().unwrap();
         assert_eq!(join.registers.get(), 2, "nobody frees the cell, or both do");
+    });
+}
+
+/// A wait that two channels and a timer may end, as a select with a time limit has it: each channel
+/// has its lock (the queue with the record in it), which the waiter passes through before it leaves.
+struct Race {
+    claim: Claim,
+    queues: [Mutex<bool>; 2],
+    /// The value that was handed over; whoever wins writes it, the waiter reads it.
+    slot: Plain,
+    /// The record's memory: whoever holds its queue's lock and finds it there may look.
+    record: [Plain; 2],
+}
+
+impl Race {
+    fn record(&self, i: usize) -> NonNull<()> {
+        NonNull::from(&self.record[i]).cast()
+    }
+
+    /// A sender on channel `i`. True: it ended the wait.
+    fn send(&self, i: usize) -> bool {
+        let mut queue = self.queues[i].lock().unwrap();
+        if !std::mem::take(&mut *queue) {
+            return false;
+        }
+        self.record[i].get();
+        let won = self.claim.take(self.record(i));
+        if won {
+            self.slot.bump();
+        }
+        won
+    }
+
+    /// The waiter once it is resumed: leaves every queue but the winner's, and its stack is gone.
+    fn leave(&self, ended: Ended) {
+        for i in 0..2 {
+            if ended == Ended::By(self.record(i)) {
+                continue;
+            }
+            *self.queues[i].lock().unwrap() = false;
+            self.record[i].bump();
+        }
+        let value = self.slot.get();
+        assert_eq!(
+            value,
+            usize::from(ended != Ended::Expired),
+            "the winner's value, and only that"
+        );
+    }
+}
+
+#[test]
+fn model_one_of_two_senders_and_a_timer_ends_a_wait() {
+    check(|| {
+        let race = Arc::new(Race {
+            claim: Claim::new(),
+            queues: [Mutex::new(true), Mutex::new(true)],
+            slot: Plain::new(0),
+            record: [Plain::new(0), Plain::new(0)],
+        });
+        let sender = thread::spawn({
+            let race = race.clone();
+            move || race.send(0)
+        });
+        let timer = thread::spawn({
+            let race = race.clone();
+            move || race.claim.expire()
+        });
+        let second = race.send(1);
+        let first = sender.join().unwrap();
+        let expired = timer.join().unwrap();
+        let winners = usize::from(first) + usize::from(second) + usize::from(expired);
+        assert_eq!(winners, 1, "ended twice, or not at all");
+        race.leave(race.claim.ended().unwrap());
+    });
+}
+
+/// The waiter leaves while a loser may still look at its record and claim.
+#[test]
+fn model_waiter_leaves_only_when_losers_have_looked() {
+    check(|| {
+        let race = Arc::new(Race {
+            claim: Claim::new(),
+            queues: [Mutex::new(true), Mutex::new(true)],
+            slot: Plain::new(0),
+            record: [Plain::new(0), Plain::new(0)],
+        });
+        let loser = thread::spawn({
+            let race = race.clone();
+            move || race.send(0)
+        });
+        let second = race.send(1);
+        if let Some(ended) = race.claim.ended().filter(|_| second) {
+            race.leave(ended);
+        }
+        let first = loser.join().unwrap();
+        assert!(first != second, "ended twice, or not at all");
     });
 }
