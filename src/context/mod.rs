@@ -1,7 +1,7 @@
 //! Contexts: cancellation, deadlines and values that travel down a tree of calls (Go's `context`).
 //!
 //! A context is a chain of nodes, each pointing to its parent. The nodes that can be cancelled have a
-//! [`Canceller`] (`cancel.rs`); the others pass questions on.
+//! `Canceller` (`cancel.rs`); the others pass questions on.
 
 mod cancel;
 
