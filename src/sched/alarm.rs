@@ -172,10 +172,10 @@ pub(crate) struct Ringer {
 }
 
 impl Ringer {
-    /// As [`ready`](super::ready).
+    /// As [`ready`](super::ready()).
     ///
     /// # Safety
-    /// As for [`ready`](super::ready).
+    /// As for [`ready`](super::ready()).
     pub(crate) unsafe fn ready(&mut self, task: Task) {
         // SAFETY: passed on.
         unsafe { ready::ready_on(self.p, task) };
