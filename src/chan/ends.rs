@@ -22,7 +22,7 @@ struct Shared<T> {
 
 /// A channel with a sending and a receiving end, each clonable; buffers `cap` values, with 0 a send
 /// waits for its receive. When all ends of one kind are dropped the channel is closed; nothing
-/// panics, every operation returns a `Result`. See [`chan`](crate::chan) for Go's rules.
+/// panics, every operation returns a `Result`. See [`chan`](crate::chan()) for Go's rules.
 ///
 /// # Panics
 /// With `makechan: size out of range`, if the buffer could not exist in memory.
