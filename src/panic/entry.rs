@@ -68,8 +68,3 @@ pub(crate) unsafe fn start<F: FnOnce()>(options: Options, f: F) -> Result<u64, E
 pub(crate) fn refuse(e: &Exhausted) -> ! {
     panic!("gort: cannot create a goroutine: {}", e.describe())
 }
-
-/// Whether an unrecovered panic ends the process.
-pub(crate) fn crash_on_panic() -> bool {
-    crate::sched::boot::settings().crash_on_panic
-}

@@ -11,7 +11,7 @@ mod hook;
 mod overflow;
 mod start;
 
-pub(crate) use entry::{crash_on_panic, end, end_by_report, go, refuse, start as start_goroutine};
+pub(crate) use entry::{end, end_by_report, go, refuse, start as start_goroutine};
 pub use goexit::Goexit;
 pub(crate) use goexit::{goexit, is_goexit};
 pub(crate) use start::{ensure_started, start_runtime};

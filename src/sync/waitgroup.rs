@@ -8,11 +8,10 @@
 //! again under the lock.
 
 use crate::g::WaitReason;
-use crate::panic::{crash_on_panic, is_goexit};
 use crate::sched::{Me, WaitQueue, Waiter, park};
 use crate::sys::lock::RawLock;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -132,16 +131,12 @@ impl WaitGroup {
         let undo = Undo(self);
         let group = self.clone();
         crate::panic::go(move || {
-            let end = catch_unwind(AssertUnwindSafe(f));
-            match end {
-                // A panic is on its way to end the process: nobody may go on as if all were well.
-                Err(payload) if !is_goexit(&*payload) && crash_on_panic() => resume_unwind(payload),
-                Err(payload) => {
-                    group.done();
-                    resume_unwind(payload)
-                }
-                Ok(()) => group.done(),
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+                // The report of a panic comes first, and may be the end: nobody goes on as if all
+                // were well.
+                crate::panic::end(payload);
             }
+            group.done();
         });
         std::mem::forget(undo);
     }
