@@ -4,6 +4,7 @@ use crate::base::fatal::Stderr;
 use crate::sched::current::current;
 use crate::sys::signal;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Frames printed from the innermost, as Go does; the rest is elided.
 const FRAMES: usize = 50;
@@ -21,6 +22,13 @@ fn on_fault(addr: usize, sp: usize) {
     let slot = g.slot;
     if !(slot.base..slot.limit).contains(&addr) {
         return;
+    }
+    /// The first one reports; the unwinder, used so, bears no company.
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    if REPORTED.swap(true, Ordering::Relaxed) {
+        loop {
+            crate::sys::thread::nap(1_000_000);
+        }
     }
     signal::exit_within(PATIENCE_S, 2);
     let mut out = Stderr;

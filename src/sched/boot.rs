@@ -162,5 +162,9 @@ fn step_down(m: &'static M, was_busy: bool) {
     }
     current::set(None);
     M::give_back(m);
-    SCHED.inner.lock().runners_busy -= usize::from(was_busy);
+    let mut inner = SCHED.inner.lock();
+    inner.runners_busy -= usize::from(was_busy);
+    // This may have been the last party that was awake, without a P whose way to the idle list the
+    // monitor would have seen: it must look for a deadlock.
+    sysmon::rouse(&mut inner);
 }
