@@ -7,6 +7,10 @@
 
 #[cfg(target_os = "linux")]
 mod cases;
+#[cfg(target_os = "linux")]
+mod ends;
+#[cfg(target_os = "linux")]
+mod limits;
 
 use std::process::{Command, Output};
 
@@ -38,7 +42,12 @@ fn passes(case: &str) -> String {
 
 /// The case ends with `status`, saying all of `says`.
 fn dies(case: &str, status: i32, says: &[&str]) -> String {
-    let out = run_with(case, &[]);
+    dies_with(case, &[], status, says)
+}
+
+/// As [`dies`], with extra environment variables.
+fn dies_with(case: &str, env: &[(&str, &str)], status: i32, says: &[&str]) -> String {
+    let out = run_with(case, env);
     let text = words(&out);
     assert_eq!(out.status.code(), Some(status), "{case}: {}\n{text}", out.status);
     for part in says {
@@ -193,4 +202,149 @@ fn schedtrace_prints_gos_line() {
     let text = words(&out);
     let line = text.lines().find(|l| l.starts_with("SCHED ")).unwrap_or_else(|| panic!("{text}"));
     assert!(line.contains("gomaxprocs=2 idleprocs="), "{line}");
+}
+
+#[test]
+fn a_deadlock_names_what_everyone_waits_for() {
+    let text = dies("deadlock_reasons", 2, &["all goroutines are asleep - deadlock!"]);
+    for reason in [
+        "goroutine 1 [chan receive]:",
+        "[chan send]:",
+        "[sync.WaitGroup.Wait]:",
+        "[join]:",
+        "[chan receive (nil chan)]:",
+        "[chan send (nil chan)]:",
+    ] {
+        assert_eq!(text.matches(reason).count(), 1, "{reason}:\n{text}");
+    }
+}
+
+#[test]
+fn a_deadlock_is_noticed_whenever_it_comes() {
+    let text = "all goroutines are asleep - deadlock!";
+    dies("deadlock_after_thread", 2, &["the thread ends", text]);
+    dies("deadlock_of_a_run", 2, &["first run over", text]);
+    for procs in ["1", "2"] {
+        dies_with("deadlock_after_block", &[("GOMAXPROCS", procs)], 2, &[text]);
+        let gone = "no goroutines (main called runtime.Goexit) - deadlock!";
+        dies_with("goexit_after_block", &[("GOMAXPROCS", procs)], 2, &[gone]);
+    }
+}
+
+#[test]
+fn an_endless_sleep_is_no_deadlock() {
+    dies("endless_sleep", 128 + libc::SIGALRM, &[]);
+}
+
+#[test]
+fn main_is_goroutine_1_and_alone() {
+    passes("first_ids");
+}
+
+#[test]
+fn gomaxprocs_of_the_environment_is_read_as_gos() {
+    let procs = |env: &str| {
+        let text = words(&run_with("print_procs", &[("GOMAXPROCS", env)]));
+        let n = text.lines().find_map(|l| l.split("procs=").nth(1));
+        n.unwrap_or_else(|| panic!("{text}")).trim().parse::<usize>().unwrap()
+    };
+    assert_eq!([procs("1"), procs("3"), procs("100000")], [1, 3, 1 << 16]);
+    let default = procs("");
+    for ignored in ["0", "-3", "2x", " 2", "99999999999999999999"] {
+        assert_eq!(procs(ignored), default, "{ignored:?}");
+    }
+}
+
+#[test]
+fn an_unrecovered_panic_is_reported_whatever_else_happens() {
+    dies("panic_while_busy", 2, &["panic: boom", "[running]:"]);
+    dies("panic_twice", 2, &["panic: boom "]);
+    dies("panic_value", 2, &["panic: "]);
+    dies("panic_on_small_stack", 2, &["panic: boom", "[running]:"]);
+}
+
+#[test]
+fn a_result_whose_destructor_panics_is_an_unrecovered_panic() {
+    dies("result_panics", 2, &["panic: bomb", "[running]:"]);
+}
+
+#[test]
+fn every_isolated_panic_stays_in_its_goroutine() {
+    let text = passes("isolated_all");
+    assert_eq!(text.matches("panic: in a group").count(), 10, "{text}");
+    assert_eq!(text.matches("panic: in a scope").count(), 1, "{text}");
+    assert_eq!(text.matches("panic: bomb").count(), 2, "{text}");
+}
+
+#[test]
+fn a_process_may_end_in_the_midst_of_everything() {
+    for _ in 0..5 {
+        passes("exit_while_busy");
+    }
+}
+
+#[test]
+fn an_overflow_is_gos_report_wherever_it_happens() {
+    for case in [
+        "overflow_big_frames",
+        "overflow_moved",
+        "overflow_in_drop",
+        "overflow_many",
+        "overflow_no_alt_stack",
+    ] {
+        dies(case, 2, &["gort: goroutine stack exceeds ", "fatal error: stack overflow"]);
+    }
+}
+
+/// The largest rung: a GiB is touched before the end.
+#[test]
+fn an_overflow_of_a_gib_is_gos_report() {
+    let says = ["gort: goroutine stack exceeds 1073", "-byte limit", "fatal error: stack overflow"];
+    dies("overflow_gib", 2, &says);
+}
+
+#[test]
+fn an_overflow_of_a_plain_thread_is_left_to_std() {
+    use std::os::unix::process::ExitStatusExt;
+    let out = run_with("overflow_thread", &[]);
+    assert_eq!(out.status.signal(), Some(libc::SIGABRT), "{}", words(&out));
+    assert!(words(&out).contains("has overflowed its stack"), "{}", words(&out));
+}
+
+#[test]
+fn a_stack_can_be_used_nearly_to_its_end() {
+    passes("almost_overflow");
+}
+
+#[test]
+fn faults_are_handed_on_as_if_we_were_not_there() {
+    use std::os::unix::process::ExitStatusExt;
+    dies("plain_handler", 43, &["plain handler"]);
+    let out = run_with("segv_ignored", &[]);
+    assert_eq!(out.status.signal(), Some(libc::SIGSEGV), "{}", words(&out));
+}
+
+#[test]
+fn the_limit_of_threads_can_be_changed() {
+    let exhausted = ["program exceeds 4-thread limit", "fatal error: thread exhaustion"];
+    dies("set_max_threads", 2, &exhausted);
+    let below = ["program exceeds 1-thread limit", "fatal error: thread exhaustion"];
+    dies("set_max_threads_below", 2, &below);
+}
+
+#[test]
+fn a_refused_spawn_changes_nothing() {
+    passes("refused_spawns");
+    passes("refused_main");
+}
+
+#[test]
+fn a_limit_of_data_is_an_error_too() {
+    passes("data_limit");
+}
+
+#[test]
+fn thirty_thousand_stacks_with_mprotect_and_no_more() {
+    let out = run_with("mprotect_default", &[("GORT_GUARD", "mprotect")]);
+    assert!(out.status.success() && words(&out).contains("done"), "{}", words(&out));
 }
