@@ -4,6 +4,7 @@ use crate::base::fatal::Stderr;
 use crate::sched::current::current;
 use crate::sys::signal;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Frames printed from the innermost, as Go does; the rest is elided.
@@ -37,24 +38,23 @@ fn on_fault(addr: usize, sp: usize) {
     let _ = writeln!(out, "sp={sp:#x} stack=[{:#x}, {:#x}]", slot.limit, slot.top);
     let _ = writeln!(out, "fatal error: stack overflow");
     let _ = write!(out, "\ngoroutine {} [running]:\n", g.id.get());
-    frames(&mut out);
+    frames(&mut out, slot.limit..=slot.top);
     signal::exit_now(2);
 }
 
-/// Prints the frames of the interrupted goroutine: the unwinder passes through the signal frame.
-fn frames(out: &mut Stderr) {
-    let (mut printed, mut in_handler) = (0, true);
+/// Prints the frames of the interrupted goroutine: the unwinder passes through the signal frame. The
+/// handler's own frames, which come first, are not on the goroutine's `stack`.
+fn frames(out: &mut Stderr, stack: RangeInclusive<usize>) {
+    let mut printed = 0;
     // SAFETY: not synchronized with other users of the backtrace crate; the process is ending, and
     // the alarm set above ends it if this does not.
     unsafe {
         backtrace::trace_unsynchronized(|frame| {
+            if !stack.contains(&frame.sp().addr()) {
+                return printed == 0;
+            }
             backtrace::resolve_frame_unsynchronized(frame, |symbol| {
                 let name = symbol.name().map(|n| n.to_string()).unwrap_or_default();
-                // The handler's own frames come first, then the kernel's signal return.
-                if in_handler {
-                    in_handler = !name.contains("restore_rt");
-                    return;
-                }
                 let _ = writeln!(out, "{name}(...)");
                 if let Some(file) = symbol.filename() {
                     let _ = writeln!(out, "\t{}:{}", file.display(), symbol.lineno().unwrap_or(0));
