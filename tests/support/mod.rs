@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-/// After so long a test is taken for hung: many times what the slowest needs on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// After so many seconds a test is taken for hung: many times what the slowest needs on a busy
+/// machine.
+const PATIENCE_S: u32 = 150;
 
 /// Numbers of Ps that every test holds on.
 const PROCS: [usize; 3] = [1, 2, 4];
@@ -59,12 +60,17 @@ pub(crate) fn watched<T>(body: impl FnOnce() -> T) -> T {
     let place = std::panic::Location::caller();
     let (end, ended) = mpsc::channel::<()>();
     let dog = std::thread::spawn(move || {
-        if ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-            // Past libtest's capture, which would keep the words to itself.
-            let text = format!("watchdog: {place} hangs, GOMAXPROCS={}\n", gomaxprocs(0));
-            _ = std::io::stderr().write_all(text.as_bytes());
-            std::process::abort();
+        // Second by second: time in which the whole process is stopped counts for one.
+        for _ in 0..PATIENCE_S {
+            match ended.recv_timeout(Duration::from_secs(1)) {
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                _ => return,
+            }
         }
+        // Past libtest's capture, which would keep the words to itself.
+        let text = format!("watchdog: {place} hangs, GOMAXPROCS={}\n", gomaxprocs(0));
+        _ = std::io::stderr().write_all(text.as_bytes());
+        std::process::abort();
     });
     let result = catch_unwind(AssertUnwindSafe(body));
     drop(end);
