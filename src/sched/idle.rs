@@ -51,11 +51,17 @@ pub(super) fn put_p(inner: &mut Inner, p: &'static P) {
 
 /// Sets an M to work on `p`: an idle one, else a new thread.
 pub(super) fn start_m(mut inner: Guard<'_, Inner>, p: &'static P, spinning: bool) {
-    let m = inner.idle_ms.pop();
-    let (m, is_new) = match m {
-        Some(m) => (m, false),
-        None => (new_m(&mut inner), true),
-    };
+    let idle = inner.idle_ms.pop();
+    if idle.is_none() && inner.ms >= inner.max_ms {
+        let limit = inner.max_ms;
+        drop(inner); // the end of the process may want to look at the scheduler
+        too_many_threads(limit);
+    }
+    let is_new = idle.is_none();
+    let m = idle.unwrap_or_else(|| {
+        inner.ms += 1;
+        M::create()
+    });
     m.next_p.set(Some(p));
     m.spinning.set(spinning);
     drop(inner);
@@ -65,14 +71,6 @@ pub(super) fn start_m(mut inner: Guard<'_, Inner>, p: &'static P, spinning: bool
     if let Err(e) = crate::sys::thread::start("gort", move || run::m_main(m)) {
         no_thread(&e);
     }
-}
-
-fn new_m(inner: &mut Inner) -> &'static M {
-    if inner.ms >= inner.max_ms {
-        too_many_threads(inner.max_ms);
-    }
-    inner.ms += 1;
-    M::create()
 }
 
 /// The limit of threads is passed: Go's text and end.

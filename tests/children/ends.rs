@@ -306,29 +306,21 @@ fn overflow_no_alt_stack() {
 
 /// What was asked for can be used, nearly to the last KiB.
 fn almost_overflow() {
-    fn kib(left: usize) -> usize {
-        let frame = black_box([left as u8; 1024]);
-        let below = if left == 0 { 0 } else { kib(left - 1) };
-        below + usize::from(black_box(frame)[left % 1024] == left as u8)
+    /// Goes down to `end`; counts the levels.
+    fn down_to(end: usize, level: u8) -> usize {
+        let frame = black_box([level; 1024]);
+        let here = (&raw const frame).addr();
+        let below = if here < end { 0 } else { down_to(end, level.wrapping_add(1)) };
+        below + usize::from(black_box(frame)[17] == level)
     }
     gort::run(|| {
-        // How much of the stack one level takes depends on the build.
-        let at = |p: *const u8| p.addr();
-        fn mark() -> u8 {
-            0
-        }
-        let here = mark();
-        let per_level = {
-            fn two(outer: usize) -> usize {
-                let frame = black_box([0_u8; 1024]);
-                outer - (&raw const frame).addr()
-            }
-            two(at(&raw const here))
-        };
         let bytes = 32 << 20;
-        let levels = bytes / (per_level + 256) * 9 / 10;
-        let h = Builder::new().stack_size(bytes).spawn(move || kib(levels)).unwrap();
-        assert_eq!(h.join().unwrap(), levels + 1);
+        let deep = move || {
+            let start = black_box(0_u8);
+            down_to((&raw const start).addr() - (bytes - (16 << 10)), 0)
+        };
+        let levels = Builder::new().stack_size(bytes).spawn(deep).unwrap().join().unwrap();
+        assert!(levels > 1000 && levels <= bytes / 1024, "{levels}");
         println!("done");
     });
 }
