@@ -209,6 +209,22 @@ impl<T> Core<T> {
         }
     }
 
+    /// Whether a receive may find something; if not, it is `Empty`. Under the lock.
+    #[inline]
+    pub(super) fn may_recv(&self) -> bool {
+        self.len.load(Ordering::Relaxed) > 0
+            || !self.senders.looks_empty()
+            || self.flags.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether a send may go on; if not, it is `Full`. Under the lock.
+    #[inline]
+    pub(super) fn may_send(&self) -> bool {
+        self.len.load(Ordering::Relaxed) < self.cap
+            || !self.receivers.looks_empty()
+            || self.flags.load(Ordering::Relaxed) != 0
+    }
+
     /// Queues a sender whose record's slot points to its value.
     ///
     /// # Safety

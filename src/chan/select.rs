@@ -1,8 +1,8 @@
 //! Waiting on several channels at once: one instant, one winner.
 //!
 //! All channels of a select are locked, in the order of their addresses (so two selects cannot wait
-//! for each other's locks), and looked at in random order: the choice is uniform among what is ready
-//! at that one instant. If nothing is, a record is queued with each, and the locks are given back
+//! for each other's locks), and looked at: the choice is uniform among what is ready at that one
+//! instant. If nothing is, a record is queued with each, and the locks are given back
 //! once the party is parked. Whoever then serves it first wins its claim (`base/claim.rs`, with the
 //! argument why no wake-up is lost); woken, it takes its other records out, each in O(1).
 //!
@@ -35,6 +35,10 @@ pub(super) enum Poll {
 pub(super) trait Port {
     fn lock(&self) -> &RawLock;
     fn is_receive_only(&self) -> bool;
+    /// Whether an operation may find something to do; if not, polling says `NotReady`. Under the lock.
+    fn may_go_on(&self, send: bool) -> bool;
+    /// As the opposite of `may_go_on`, without the lock, at one moment of the call.
+    fn surely_blocks(&self, send: bool) -> bool;
 
     /// # Safety
     /// The lock is held, and `slot` is room for a value.
@@ -60,6 +64,14 @@ impl<T> Port for Core<T> {
 
     fn is_receive_only(&self) -> bool {
         Core::is_receive_only(self)
+    }
+
+    fn may_go_on(&self, send: bool) -> bool {
+        if send { self.may_send() } else { self.may_recv() }
+    }
+
+    fn surely_blocks(&self, send: bool) -> bool {
+        if send { self.surely_full() } else { self.surely_empty() }
     }
 
     unsafe fn poll_recv(&self, slot: *mut ()) -> Poll {
@@ -141,6 +153,14 @@ impl<'a> Case<'a> {
         self.port.map(Port::lock)
     }
 
+    fn may_go_on(&self) -> bool {
+        self.port.is_some_and(|port| port.may_go_on(self.send))
+    }
+
+    fn surely_blocks(&self) -> bool {
+        self.port.is_some_and(|port| port.surely_blocks(self.send))
+    }
+
     /// # Safety
     /// The lock is held.
     unsafe fn poll(&self) -> Poll {
@@ -195,20 +215,13 @@ pub(super) fn choose_among(
         return None;
     }
     if live > 1 {
-        shuffle(polls);
         locks.sort_unstable_by_key(|&i| cases[i].lock().map(std::ptr::from_ref));
+    } else if wait.0 == 0 && cases[locks[0]].surely_blocks() {
+        return None;
     }
     lock_all(cases, locks);
-    for &i in polls.iter() {
-        // SAFETY: all locks are held.
-        let woken = match unsafe { cases[i].poll() } {
-            Poll::NotReady => continue,
-            Poll::Done(woken) => {
-                *cases[i].served = true;
-                woken
-            }
-            Poll::Closed => None,
-        };
+    // SAFETY: all locks are held.
+    if let Some((i, woken)) = unsafe { go_on_with_one(cases, polls) } {
         unlock_all(cases, locks);
         if let Some(task) = woken {
             // SAFETY: the core took it from its queue.
@@ -223,12 +236,41 @@ pub(super) fn choose_among(
     wait_for_one(cases, locks, wait.0)
 }
 
-/// Fisher-Yates: every order is equally likely.
-fn shuffle(indices: &mut [usize]) {
-    let rng = Rng::new(random());
-    for i in 1..indices.len() {
-        indices.swap(i, rng.bounded(i as u32 + 1) as usize);
+/// Performs one of the cases that are ready, each with the same chance; returns it and whom to make
+/// ready. Randomness is asked for only if there is a choice. A case that only looked ready (everyone
+/// who waits there has been served elsewhere) drops out, and the rest are as likely as each other.
+///
+/// # Safety
+/// All locks are held. `among` lists the live cases.
+unsafe fn go_on_with_one(
+    cases: &mut [Case<'_>],
+    among: &mut [usize],
+) -> Option<(usize, Option<Task>)> {
+    let mut left = 0;
+    for k in 0..among.len() {
+        if cases[among[k]].may_go_on() {
+            among[left] = among[k];
+            left += 1;
+        }
     }
+    let rng = (left > 1).then(|| Rng::new(random()));
+    while left > 0 {
+        let k = rng.as_ref().map_or(0, |rng| rng.bounded(left as u32) as usize);
+        let i = among[k];
+        // SAFETY: the lock is held.
+        match unsafe { cases[i].poll() } {
+            Poll::NotReady => {
+                left -= 1;
+                among[k] = among[left];
+            }
+            Poll::Done(woken) => {
+                *cases[i].served = true;
+                return Some((i, woken));
+            }
+            Poll::Closed => return Some((i, None)),
+        }
+    }
+    None
 }
 
 /// Calls `f` with each channel's lock once, in order. Nothing is read after the last call.
