@@ -19,6 +19,9 @@ use crate::sys::clock::NEVER;
 use crate::sys::lock::Lock;
 use core::cell::Cell;
 
+/// Due items taken at a time: several Ps may be at one heap, and its lock is theirs to share.
+const BATCH: usize = 32;
+
 /// `Place::home` of an item that is in no heap.
 const NOWHERE: u32 = u32::MAX;
 
@@ -129,11 +132,13 @@ impl<T: Item> Timers<T> {
         mut f: impl FnMut(D),
     ) {
         while self.next() <= now {
-            let due = {
-                let mut heap = self.heap.lock();
-                let due = if heap.next() <= now { heap.heap.pop(moved) } else { None };
-                self.next.store(heap.next(), Ordering::Release);
-                due.map(|due| {
+            let mut batch = [const { None }; BATCH];
+            let mut heap = self.heap.lock();
+            for slot in &mut batch {
+                if heap.next() > now {
+                    break;
+                }
+                *slot = heap.heap.pop(moved).and_then(|due| {
                     let settled = settle(due.item);
                     // Last: whoever finds the item nowhere may take its memory back. Release: pairs
                     // with the Acquire of `Place::home`.
@@ -141,13 +146,11 @@ impl<T: Item> Timers<T> {
                         place.home.store(NOWHERE, Ordering::Release);
                     }
                     settled
-                })
-            };
-            match due {
-                Some(Some(due)) => f(due),
-                Some(None) => {}
-                None => return,
+                });
             }
+            self.next.store(heap.next(), Ordering::Release);
+            drop(heap);
+            batch.into_iter().flatten().for_each(&mut f);
         }
     }
 
