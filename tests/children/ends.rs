@@ -203,7 +203,13 @@ fn exit_while_busy() {
         for i in 0..50 {
             let c = chan(i % 3);
             let d = c.clone();
-            go(move || (0..).for_each(|n: u64| d.send(n)));
+            go(move || {
+                let mut n = 0_u64;
+                loop {
+                    d.send(n);
+                    n += 1;
+                }
+            });
             go(move || c.iter().for_each(drop));
             go(|| {
                 loop {
