@@ -66,7 +66,7 @@ pub use self::{
         SendTimeoutError, Sender, Sink, Source, TryRecvError, TrySelectError, TrySendError, chan,
         channel,
     },
-    panic::Goexit,
+    panic::{Deferred, Frame, Goexit, Panic, func},
 };
 
 /// For the expansion of [`select!`]; no part of this crate's interface.
@@ -76,6 +76,10 @@ pub mod __select {
     pub use crate::chan::arm::{never, none, recv, run, send, take};
     pub use crate::chan::select::Wait;
 }
+
+#[cfg(not(any(loom, shuttle)))]
+#[doc(hidden)]
+pub use self::panic::Defer as __Defer;
 
 /// For `benches/` of this crate; no part of its interface.
 #[cfg(not(any(loom, shuttle)))]

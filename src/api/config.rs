@@ -1,10 +1,11 @@
 //! `run` and its configuration.
 
+use crate::panic::{End, catch};
 use crate::sched::boot::{self, Settings};
 use crate::sched::{DEFAULT_MAX_THREADS, MAX_PROCS};
 use crate::stack::{DEFAULT_MAX_STACK, Ladder, MIN_STACK};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::thread;
 
 /// What happens when a panic leaves a goroutine that nobody joins.
@@ -244,12 +245,13 @@ where
     let mut result: Option<thread::Result<T>> = None;
     let place = &mut result;
     let body = move || {
-        let end = catch_unwind(AssertUnwindSafe(main));
-        let goexit = matches!(&end, Err(payload) if crate::panic::is_goexit(&**payload));
-        if !goexit {
-            *place = Some(end);
-        }
-        !goexit
+        *place = match catch(main) {
+            End::Returned(value) => Some(Ok(value)),
+            End::Panicked(panic) => Some(Err(panic.into_payload())),
+            End::Exited => return false,
+        };
+        crate::panic::main_ends();
+        true
     };
     boot::run_main(body).map_err(|e| StartError(e.describe()))?;
     match result.expect("the main goroutine has ended") {

@@ -19,12 +19,13 @@
 ///     assert_eq!(done.recv(), Some(42));
 /// });
 /// ```
-#[inline]
+#[inline(always)]
+#[track_caller]
 pub fn go<F, R>(f: F)
 where
     F: FnOnce() -> R + Send + 'static,
 {
-    crate::panic::go(f);
+    crate::panic::go(crate::sched::Options::here(), f);
 }
 
 /// Starts a goroutine (Go's `go` statement): `go!(f(a, b))` evaluates `f`, `a` and `b` now, in the

@@ -1,15 +1,16 @@
 //! `spawn`, `JoinHandle`, `Builder`.
 
 use crate::base::oneshot::Oneshot;
-use crate::g::WaitReason;
-use crate::panic::{refuse, start_goroutine};
+use crate::g::{Site, WaitReason};
+use crate::panic::{End, Goexit, catch, drop_quietly, refuse, start_goroutine};
 use crate::sched::join::{self, Cell};
 use crate::sched::{Me, Options, Task, park, ready};
 use crate::stack;
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::thread;
 
@@ -41,14 +42,15 @@ impl<T> RefUnwindSafe for JoinHandle<T> {}
 ///     assert_eq!(*h.join().unwrap_err().downcast::<&str>().unwrap(), "oops");
 /// });
 /// ```
-#[inline]
+#[inline(always)]
+#[track_caller]
 pub fn spawn<F, T>(f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
     // SAFETY: `f` and its result are 'static.
-    unsafe { spawn_unchecked(Options::default(), (), f) }.unwrap_or_else(|e| refuse(&e))
+    unsafe { spawn_unchecked(Options::here(), (), f) }.unwrap_or_else(|e| refuse(&e))
 }
 
 /// Who wants to know how a joinable goroutine ended. Dropped as the very last thing it does.
@@ -81,7 +83,11 @@ where
     crate::panic::ensure_started();
     let cell = join::take();
     let body = move || {
-        let result = catch_unwind(AssertUnwindSafe(f));
+        let result = match catch(f) {
+            End::Returned(value) => Ok(value),
+            End::Exited => Err(Box::new(Goexit) as Box<dyn Any + Send>),
+            End::Panicked(panic) => Err(panic.into_payload()),
+        };
         // SAFETY: the cell was made for this goroutine, which finishes once.
         unsafe { finish(cell, result, &watch) };
         drop(watch);
@@ -123,14 +129,7 @@ unsafe fn finish<T>(cell: NonNull<Cell>, result: thread::Result<T>, watch: &impl
 
 /// Whether a goroutine ended by a panic.
 pub(super) fn is_panic<T>(result: &thread::Result<T>) -> bool {
-    matches!(result, Err(payload) if !crate::panic::is_goexit(&**payload))
-}
-
-/// Drops a result nobody wants; a panic in its destructor ends there, as in a detached thread.
-fn drop_quietly<T>(value: T) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        crate::panic::end(payload);
-    }
+    matches!(result, Err(payload) if !payload.is::<Goexit>())
 }
 
 impl<T> JoinHandle<T> {
@@ -146,6 +145,7 @@ impl<T> JoinHandle<T> {
     /// The panic's payload, as `std::thread::JoinHandle::join`.
     #[inline]
     pub fn join(self) -> thread::Result<T> {
+        crate::sched::goexit::point();
         if !self.cell().word.is_fired() {
             let me = Me::new();
             park(&me, WaitReason::Join, || self.cell().word.arm(me.task().as_ptr()));
@@ -246,21 +246,23 @@ impl Builder {
     /// # Errors
     /// `InvalidInput` for a stack above [`Config::max_stack`](crate::Config::max_stack); the
     /// system's error when no stack can be had.
+    #[inline(always)]
+    #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         crate::panic::ensure_started();
-        let options = self.options()?;
+        let options = self.options(Some(Site::here()))?;
         // SAFETY: `f` and its result are 'static.
         unsafe { spawn_unchecked(options, (), f) }
             .map_err(|e| io::Error::new(e.error.kind(), e.describe()))
     }
 
-    fn options(self) -> io::Result<Options> {
+    fn options(self, site: Option<Site>) -> io::Result<Options> {
         let class = self.stack_size.map(class_of).transpose()?;
-        Ok(Options { class, name: self.name.map(Into::into), is_main: false })
+        Ok(Options { class, name: self.name.map(Into::into), is_main: false, site })
     }
 }
 

@@ -1,12 +1,11 @@
 //! `scope`: goroutines that borrow from the caller, as `std::thread::scope`.
 
 use super::join::{JoinHandle, Watch, is_panic, spawn_unchecked};
-use crate::panic::refuse;
+use crate::panic::{outlive, refuse};
 use crate::sched::Options;
 use crate::sync::WaitGroup;
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -46,15 +45,9 @@ where
         scope: PhantomData,
         env: PhantomData,
     };
-    let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    scope.group.wait();
-    match result {
-        Err(payload) => resume_unwind(payload),
-        Ok(_) if scope.panicked.load(Ordering::Relaxed) => {
-            panic!("a scoped goroutine panicked")
-        }
-        Ok(value) => value,
-    }
+    let value = outlive(|| f(&scope), || scope.group.wait());
+    assert!(!scope.panicked.load(Ordering::Relaxed), "a scoped goroutine panicked");
+    value
 }
 
 /// A goroutine's tie to its scope: dropped when everything of the goroutine is gone.
@@ -80,19 +73,17 @@ impl<'scope> Scope<'scope, '_> {
     ///
     /// # Panics
     /// When no goroutine can be made.
+    #[inline(always)]
+    #[track_caller]
     pub fn go<F, R>(&'scope self, f: F)
     where
         F: FnOnce() -> R + Send + 'scope,
     {
         let tie = self.tie();
-        let run = crate::panic::end_by_report(f);
-        let body = move || {
-            run();
-            drop(tie);
-        };
+        let body = crate::panic::end_by_report(f, move || drop(tie));
         // SAFETY: `scope` returns only after `tie` is dropped, hence after `f` and all it borrows
         // have been used for the last time; 'scope outlives that.
-        if let Err(e) = unsafe { crate::panic::start_goroutine(Options::default(), body) } {
+        if let Err(e) = unsafe { crate::panic::start_goroutine(Options::here(), body) } {
             refuse(&e);
         }
     }
@@ -106,6 +97,8 @@ impl<'scope> Scope<'scope, '_> {
     ///
     /// # Panics
     /// When no goroutine can be made.
+    #[inline(always)]
+    #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> T + Send + 'scope,
@@ -113,7 +106,7 @@ impl<'scope> Scope<'scope, '_> {
     {
         // SAFETY: `scope` returns only after the tie is dropped, which the goroutine does last; and
         // the handle cannot be used after 'scope.
-        let inner = unsafe { spawn_unchecked(Options::default(), self.tie(), f) };
+        let inner = unsafe { spawn_unchecked(Options::here(), self.tie(), f) };
         let inner = inner.unwrap_or_else(|e| refuse(&e));
         ScopedJoinHandle { inner: Some(inner), panicked: &self.panicked }
     }

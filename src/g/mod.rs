@@ -9,12 +9,14 @@
 //! unless the field says otherwise.
 
 mod entry;
+mod goexit;
 mod queue;
 mod status;
 mod stop;
 mod wait;
 
 pub(crate) use entry::MAX_INLINE_CLOSURE;
+pub(crate) use goexit::Stage;
 pub(crate) use queue::Queue;
 pub(crate) use status::State;
 pub(crate) use stop::{Stop, suspend_parked};
@@ -24,10 +26,28 @@ use crate::stack::Slot;
 use crate::switch::Context;
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
+use std::panic::Location;
 use std::ptr::NonNull;
 
 /// How the goroutine's function is called: with the address of its closure.
 pub(crate) type Start = unsafe fn(*mut ());
+
+/// The place in the program that started a goroutine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site {
+    pub(crate) location: &'static Location<'static>,
+    /// An instruction of the function there; 0 where that is not known.
+    pub(crate) pc: usize,
+}
+
+impl Site {
+    /// The caller's. The instruction lies in the function this is inlined into.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        Self { location: Location::caller(), pc: crate::switch::pc() }
+    }
+}
 
 /// A goroutine's control block.
 #[repr(C, align(64))]
@@ -55,6 +75,12 @@ pub(crate) struct G {
     pub(crate) slot: Slot,
     /// What the panic hook saw of the panic under way; taken by whoever catches it.
     pub(crate) panic: Cell<Option<Box<dyn Any + Send>>>,
+    /// How far its goexit has come.
+    pub(crate) goexit: Cell<Stage>,
+    /// Memory for deferred calls, kept for the next function that needs some.
+    pub(crate) spare: Cell<*mut ()>,
+    /// Where it was started.
+    pub(crate) created: Cell<Option<Site>>,
     /// Name given by `Builder::name`.
     pub(crate) name: Cell<Option<Box<str>>>,
 }
@@ -118,6 +144,9 @@ impl GRef {
             closure: Cell::new(std::ptr::null_mut()),
             slot,
             panic: Cell::new(None),
+            goexit: Cell::new(Stage::None),
+            spare: Cell::new(std::ptr::null_mut()),
+            created: Cell::new(None),
             name: Cell::new(None),
         };
         // SAFETY: `place` is inside the slot's usable memory and aligned for G.

@@ -19,6 +19,7 @@ pub(crate) enum WaitReason {
     CondWait,
     SemAcquire,
     Join,
+    PanicWait,
 }
 
 impl WaitReason {
@@ -40,6 +41,7 @@ impl WaitReason {
             Self::SemAcquire => "semacquire",
             Self::WaitGroup => "sync.WaitGroup.Wait",
             Self::Join => "join",
+            Self::PanicWait => "panicwait",
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Goexit: an unwind with a payload of our own, which runs destructors up to the goroutine's entry
-//! and prints nothing.
+//! Goexit: an unwind with a payload of our own, which runs deferred calls and destructors up to the
+//! goroutine's entry and prints nothing. `sched/goexit.rs` has the rules.
 
 use crate::sched::current::current;
-use std::any::Any;
+use crate::sched::goexit::raise;
 use std::fmt;
 
 /// How a goroutine ended that called [`runtime::goexit`](crate::runtime::goexit): the payload of
@@ -29,9 +29,5 @@ pub(crate) fn goexit() -> ! {
             "goexit needs panic = \"unwind\"; this program is built with panic = \"abort\""
         ));
     }
-    std::panic::resume_unwind(Box::new(Goexit))
-}
-
-pub(crate) fn is_goexit(payload: &(dyn Any + Send)) -> bool {
-    payload.is::<Goexit>()
+    raise()
 }

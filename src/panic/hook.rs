@@ -1,76 +1,96 @@
-//! The panic hook and the report.
+//! The panic hook: silent until it is known that nobody takes the panic.
+//!
+//! In a goroutine the hook only records, always: whoever catches the panic at the goroutine's entry
+//! passes it on or reports it. In a main goroutine and on plain threads a panic belongs to the
+//! program around us, so the hook that was there before runs, unless a [`func`](super::func) is on
+//! the stack, which may recover. If it does not, [`leaving`] prints what the standard library would
+//! have printed.
 
-use crate::base::fatal::Stderr;
+use super::frames::Frames;
+use super::known::{Known, Pending};
 use crate::sched::current::current;
-use crate::sys::lock::RawLock;
 use std::any::Any;
-use std::backtrace::Backtrace;
 use std::fmt::Write as _;
 use std::panic::PanicHookInfo;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What the hook saw of a panic, kept in the goroutine until somebody catches it.
-struct Seen {
-    message: String,
-    location: Option<String>,
-    trace: Backtrace,
-}
+static INSTALLED: AtomicBool = AtomicBool::new(false);
 
-/// Puts our hook in front of the present one: at the start of the runtime, which happens once.
-pub(crate) fn install() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| match quiet_goroutine() {
-        Some(g) => g.panic.set(Some(Box::new(see(info)))),
-        None => before(info),
-    }));
-}
-
-/// The calling goroutine, unless it is a main one.
-fn quiet_goroutine() -> Option<crate::g::GRef> {
-    current().and_then(|m| m.curg()).filter(|g| !g.is_main.get())
-}
-
-fn see(info: &PanicHookInfo<'_>) -> Seen {
-    Seen {
-        message: text(info.payload()),
-        location: info.location().map(ToString::to_string),
-        trace: Backtrace::force_capture(),
+/// Puts our hook in front of the present one, once.
+#[inline]
+pub(super) fn ensure_installed() {
+    if !INSTALLED.load(Ordering::Acquire) {
+        install();
     }
 }
 
-/// The words of a payload, as far as they can be known.
-fn text(payload: &(dyn Any + Send)) -> String {
-    if let Some(s) = payload.downcast_ref::<&str>() {
-        (*s).to_owned()
-    } else if let Some(s) = payload.downcast_ref::<String>() {
-        s.clone()
-    } else {
-        "(a value that is no text)".to_owned()
+#[cold]
+fn install() {
+    static ONCE: Once = Once::new();
+    // While a thread panics the hook cannot be changed; it is one panic too late then.
+    if std::thread::panicking() {
+        return;
     }
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !record(info) {
+                before(info);
+            }
+        }));
+        INSTALLED.store(true, Ordering::Release);
+    });
 }
 
-/// A panic has left the goroutine and nobody takes it: reports it, and ends the process with
-/// status 2 if the configuration says so.
-pub(crate) fn unrecovered(payload: &(dyn Any + Send)) {
-    static ONE_AT_A_TIME: RawLock = RawLock::new();
-    ONE_AT_A_TIME.lock();
-    let g = quiet_goroutine();
-    let seen = g.and_then(|g| g.panic.take()).and_then(|b| b.downcast::<Seen>().ok());
-    let message = text(payload);
-    let mut out = Stderr;
-    let _ = writeln!(out, "panic: {message}");
-    if let Some(g) = g {
-        let _ = write!(out, "\ngoroutine {} [running]:\n", g.id.get());
-        if let Some(seen) = seen.filter(|seen| seen.message == message) {
-            let _ = writeln!(out, "\t{}", seen.location.as_deref().unwrap_or("?"));
-            let _ = write!(out, "{}", seen.trace);
-        }
-        if g.parent.get() != 0 {
-            let _ = writeln!(out, "created in goroutine {}", g.parent.get());
-        }
+/// Keeps what is known of the panic; false if it is not ours.
+fn record(info: &PanicHookInfo<'_>) -> bool {
+    let ours = in_goroutine();
+    if !ours && !inside_func() {
+        return false;
     }
-    if crate::sched::boot::settings().crash_on_panic {
-        // The lock is kept: another goroutine's report would come after the end.
-        std::process::exit(2);
+    let location = info.location().map(|l| l.to_string().into_boxed_str());
+    let mut known = Known::new(info.payload(), location, Frames::here());
+    known.pending = ours.then(Pending::new);
+    Box::new(known).leave();
+    true
+}
+
+/// Whether the caller is a goroutine, and not a main one.
+fn in_goroutine() -> bool {
+    current().and_then(|m| m.curg()).is_some_and(|g| !g.is_main.get())
+}
+
+/// Whether a `func` is among the callers.
+fn inside_func() -> bool {
+    let mut found = false;
+    backtrace::trace(|frame| {
+        found = frame.symbol_address().addr() == super::defer::guard as *const () as usize;
+        !found
+    });
+    found
+}
+
+/// A panic leaves a `func` that did not recover it: if that was the outermost one in a main goroutine
+/// or on a plain thread, it is time for the words that the hook has held back.
+pub(super) fn leaving(payload: &(dyn Any + Send), known: &mut Known) {
+    if in_goroutine() || !known.quiet || inside_func() {
+        return;
     }
-    ONE_AT_A_TIME.unlock();
+    known.quiet = false;
+    let thread = std::thread::current();
+    let main = current().and_then(|m| m.curg()).is_some();
+    let name = if main { "main" } else { thread.name().unwrap_or("<unnamed>") };
+    let location = known.location.as_deref().unwrap_or("an unknown place");
+    let id = crate::sys::thread::id();
+    let mut text = format!("\nthread '{name}' ({id}) panicked at {location}:\n");
+    let _ = writeln!(text, "{}", super::value::words_anyway(payload));
+    if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
+        let _ = known.frames.write(&mut text, false);
+    }
+    // Through the standard library, so that a test's output is captured as that of other panics.
+    #[expect(clippy::print_stderr, reason = "the place where the standard library prints it")]
+    {
+        eprint!("{text}");
+    }
 }

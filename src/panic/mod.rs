@@ -1,17 +1,32 @@
-//! Goroutines and panics: the hook, the report of an unrecovered panic, goexit, stack overflow.
+//! Goroutines and panics: deferred calls, recover, goexit, the hook, the report, stack overflow.
 //!
-//! A panic in a goroutine is silent until it is known to leave it: the hook records message, place
-//! and backtrace in the goroutine; whoever catches the panic at the goroutine's entry either passes
-//! it on (`JoinHandle`) or prints Go's report. Off goroutines, and in a main goroutine (whose panic
-//! comes out of `run`), the hook that was there before runs.
+//! A panic in a goroutine is silent until it is known to leave it: the hook records place and stack
+//! (`known.rs`); a deferred call may recover it (`defer.rs`); whoever catches it at the goroutine's
+//! entry (`entry.rs`) either passes it on (`JoinHandle`) or prints Go's report (`report.rs`). A main
+//! goroutine's panic comes out of `run`; off goroutines the hook that was there before runs, except
+//! inside `func`.
 
+mod block;
+mod defer;
 mod entry;
+mod frames;
 mod goexit;
+mod guard;
 mod hook;
+mod known;
+mod level;
 mod overflow;
+mod report;
 mod start;
+mod value;
 
-pub(crate) use entry::{end, end_by_report, go, refuse, start as start_goroutine};
+pub use defer::{Deferred, Frame, func};
+pub(crate) use entry::{
+    End, catch, drop_quietly, end_by_report, go, main_ends, outlive, refuse,
+    start as start_goroutine,
+};
 pub use goexit::Goexit;
-pub(crate) use goexit::{goexit, is_goexit};
+pub(crate) use goexit::goexit;
+pub use guard::Defer;
 pub(crate) use start::{ensure_started, start_runtime};
+pub use value::Panic;

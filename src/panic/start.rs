@@ -11,7 +11,7 @@ pub(crate) fn start_runtime(wanted: Option<Settings>) -> Result<(), String> {
     match boot::start(wanted) {
         Ok(fresh) => {
             if fresh {
-                super::hook::install();
+                super::hook::ensure_installed();
                 super::overflow::watch();
             }
             Ok(())

@@ -9,7 +9,7 @@
 //! | `find.rs` `order.rs` | what to run next; stealing |
 //! | `run.rs` | the loop, the one `match` on `Stop` |
 //! | `park.rs` `ready.rs` `task.rs` | the two verbs, and who waits |
-//! | `spawn.rs` `join.rs` | birth, death, results |
+//! | `spawn.rs` `join.rs` `goexit.rs` | birth, death, results |
 //! | `alarm.rs` `clock.rs` | what timers do; who sleeps until the next one |
 //! | `world.rs` | stop-the-world, GOMAXPROCS |
 //! | `sysmon.rs` `deadlock.rs` | the monitor thread |
@@ -36,6 +36,8 @@ pub(crate) mod current;
 mod deadlock;
 #[cfg(not(any(loom, shuttle)))]
 mod find;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod goexit;
 #[cfg(not(any(loom, shuttle)))]
 mod idle;
 #[cfg(not(any(loom, shuttle)))]

@@ -10,7 +10,7 @@ use super::p::{self, P};
 use super::ready::{submit_global, submit_local};
 use super::{SCHED, boot, park};
 use crate::base::atomic::Ordering;
-use crate::g::{G, GRef, OFF_LADDER, State};
+use crate::g::{G, GRef, OFF_LADDER, Site, State};
 use crate::stack::{self, Exhausted, MAX_RUNGS};
 use std::ptr::NonNull;
 
@@ -28,6 +28,17 @@ pub(crate) struct Options {
     pub(crate) name: Option<Box<str>>,
     /// The goroutine that `run` waits for.
     pub(crate) is_main: bool,
+    /// Where in the program it is started.
+    pub(crate) site: Option<Site>,
+}
+
+impl Options {
+    /// The usual choice, with the caller's place in the program.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        Self { site: Some(Site::here()), ..Self::default() }
+    }
 }
 
 /// Starts a goroutine that runs `f`, which must catch its panics and fit
@@ -96,6 +107,7 @@ pub(super) unsafe fn prepare<F: FnOnce()>(
     g.id.set(p::next_id(p));
     g.parent.set(m.and_then(M::curg).map_or(0, |g| g.id.get()));
     g.is_main.set(options.is_main);
+    g.created.set(options.site);
     if options.name.is_some() {
         g.name.set(options.name);
     }

@@ -44,6 +44,22 @@ mod arch {
     core::arch::global_asm!(include_str!(env!("GORT_ARCH_FILE")), options(raw));
 }
 
+/// An instruction of the function this is inlined into; 0 where we have no way to ask.
+#[inline(always)]
+pub(crate) fn pc() -> usize {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let pc;
+        // SAFETY: reads a register.
+        unsafe {
+            core::arch::asm!("lea {}, [rip]", out(reg) pc, options(nomem, nostack, preserves_flags));
+        }
+        pc
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    0
+}
+
 /// What a context runs: called on the new stack at the first resume with the argument given to
 /// `prepare` and the word given to `resume`. Its result is the last word `resume` returns.
 ///

@@ -8,10 +8,10 @@
 //! again under the lock.
 
 use crate::g::WaitReason;
-use crate::sched::{Me, WaitQueue, Waiter, park};
+use crate::sched::{Me, Options, WaitQueue, Waiter, goexit, park};
 use crate::sys::lock::RawLock;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -93,6 +93,7 @@ impl WaitGroup {
 
     /// Blocks until the counter is zero.
     pub fn wait(&self) {
+        goexit::point();
         let group = &*self.0;
         if counter(group.state.load(Ordering::Acquire)) == 0 {
             return;
@@ -119,6 +120,8 @@ impl WaitGroup {
     ///
     /// # Panics
     /// When no goroutine can be made.
+    #[inline(always)]
+    #[track_caller]
     pub fn go<F: FnOnce() + Send + 'static>(&self, f: F) {
         /// Takes the one from the counter again if no goroutine can be made.
         struct Undo<'a>(&'a WaitGroup);
@@ -130,14 +133,12 @@ impl WaitGroup {
         self.add(1);
         let undo = Undo(self);
         let group = self.clone();
-        crate::panic::go(move || {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-                // The report of a panic comes first, and may be the end: nobody goes on as if all
-                // were well.
-                crate::panic::end(payload);
-            }
-            group.done();
-        });
+        // If a panic ends the process, nobody goes on as if all were well.
+        let body = crate::panic::end_by_report(f, move || group.done());
+        // SAFETY: `f` is 'static.
+        if let Err(e) = unsafe { crate::panic::start_goroutine(Options::here(), body) } {
+            crate::panic::refuse(&e);
+        }
         std::mem::forget(undo);
     }
 }

@@ -67,9 +67,12 @@ unsafe fn ring(word: *const (), ringer: &mut Ringer) {
         }
         due
     };
-    ringer.go(end_by_report(move || {
-        if due {
-            (func.f)();
-        }
-    }));
+    ringer.go(end_by_report(
+        move || {
+            if due {
+                (func.f)();
+            }
+        },
+        || (),
+    ));
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 /// });
 /// ```
 pub fn sleep(d: Duration) {
+    sched::goexit::point();
     if !d.is_zero() {
         sched::sleep_until(clock::after(d));
     }

@@ -201,6 +201,6 @@ where
     T: Send + 'static,
 {
     let (tx, rx) = channel(1);
-    crate::panic::go(move || drop(tx.try_send(f())));
+    crate::panic::go(crate::sched::Options::here(), move || drop(tx.try_send(f())));
     rx.recv_timeout(d).map_err(|_| Elapsed)
 }

@@ -1,0 +1,180 @@
+//! What is known of a panic beside its payload, while it travels: where it began, and which panics it
+//! superseded.
+//!
+//! A payload must reach the user's `catch_unwind` as it is, so the rest travels beside it, in the
+//! goroutine (or, off goroutines, the thread): the hook leaves a [`Known`] there, whoever of ours
+//! catches the panic takes it and leaves it again when it raises the panic anew. Somebody else may
+//! have caught the panic and raised another one meanwhile without the hook (`resume_unwind`); so what
+//! lies there counts only if its [`mark`] fits the payload at hand.
+
+use super::frames::Frames;
+use crate::sched::current::{self, current};
+use std::any::Any;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub(super) type Payload = Box<dyn Any + Send>;
+
+/// The panic on its way through a goroutine or thread.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Tells to which payload this belongs; 0 for any.
+    mark: u64,
+    /// `file:line:column` of the panic.
+    pub(super) location: Option<Box<str>>,
+    /// The stack at the panic.
+    pub(super) frames: Frames,
+    /// What it superseded.
+    pub(super) earlier: Option<Box<Earlier>>,
+    /// It was recovered, and raised again with the same value.
+    pub(super) repanicked: bool,
+    /// It came up during a goexit, which goes on once it is recovered.
+    pub(super) goexit: bool,
+    /// Nothing has been printed yet.
+    pub(super) quiet: bool,
+    /// What a `defer!` block raised while this one unwound; it takes this one's place.
+    pub(super) superseded_by: Option<(Payload, Box<Known>)>,
+    /// A main that returns waits a little for it.
+    pub(super) pending: Option<Pending>,
+}
+
+/// A panic that a later one has superseded.
+pub(super) struct Earlier {
+    pub(super) text: String,
+    pub(super) recovered: bool,
+    pub(super) repanicked: bool,
+    /// Where its payload lies, or lay: tells whether a later panic is the same value.
+    pub(super) at: usize,
+    pub(super) earlier: Option<Box<Earlier>>,
+}
+
+static PENDING: AtomicUsize = AtomicUsize::new(0);
+
+/// A count of panics that are on their way through goroutines.
+pub(super) struct Pending(());
+
+impl Pending {
+    pub(super) fn new() -> Self {
+        PENDING.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+
+    /// Whether there are any.
+    pub(super) fn any() -> bool {
+        PENDING.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        PENDING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Address of a payload, the same as long as it is not taken out of its box.
+pub(super) fn address(payload: &(dyn Any + Send)) -> usize {
+    std::ptr::from_ref(payload).cast::<()>().addr()
+}
+
+/// A payload's type, and its text if it is one. The box a payload lies in is made after the hook
+/// has run, so its address cannot serve.
+fn mark(payload: &(dyn Any + Send)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    payload.type_id().hash(&mut hasher);
+    super::value::text(payload).hash(&mut hasher);
+    hasher.finish() | 1
+}
+
+impl Known {
+    /// Of the panic the hook is told about.
+    pub(super) fn new(
+        payload: &(dyn Any + Send),
+        location: Option<Box<str>>,
+        frames: Frames,
+    ) -> Self {
+        Self { mark: mark(payload), location, frames, quiet: true, ..Self::default() }
+    }
+
+    /// Takes what is known of the panic whose payload has just been caught. The payload is replaced
+    /// if the panic has been superseded on its way.
+    pub(super) fn take(payload: &mut Payload) -> Box<Self> {
+        let lying = swap(None).and_then(|any| any.downcast::<Self>().ok());
+        let Some(mut known) = lying.filter(|k| k.mark == 0 || k.mark == mark(&**payload)) else {
+            return Box::default();
+        };
+        let Some((newer, mut of_newer)) = known.superseded_by.take() else { return known };
+        let older = std::mem::replace(payload, newer);
+        of_newer.goexit |= known.goexit || crate::sched::goexit::is_exiting(&*older);
+        of_newer.chain(known.into_earlier(&*older, false));
+        of_newer
+    }
+
+    /// Leaves it for whoever catches the panic next.
+    pub(super) fn leave(self: Box<Self>) {
+        drop(swap(Some(self)));
+    }
+
+    /// What is kept of a panic that is superseded or recovered.
+    pub(super) fn into_earlier(
+        self,
+        payload: &(dyn Any + Send),
+        recovered: bool,
+    ) -> Option<Box<Earlier>> {
+        if crate::sched::goexit::is_exiting(payload) {
+            return self.earlier;
+        }
+        Some(Box::new(Earlier {
+            text: super::value::words_anyway(payload),
+            recovered,
+            repanicked: self.repanicked,
+            at: address(payload),
+            earlier: self.earlier,
+        }))
+    }
+
+    /// A `defer!` block has raised another panic while this one unwinds.
+    pub(super) fn superseded(&mut self, (payload, mut by): (Payload, Box<Self>)) {
+        if let Some((older, of_older)) = self.superseded_by.take() {
+            by.goexit |= of_older.goexit || crate::sched::goexit::is_exiting(&*older);
+            by.chain(of_older.into_earlier(&*older, false));
+        }
+        self.superseded_by = Some((payload, by));
+    }
+
+    /// Puts `earlier` at the far end of what this one superseded.
+    pub(super) fn chain(&mut self, earlier: Option<Box<Earlier>>) {
+        let mut end = &mut self.earlier;
+        while let Some(e) = end {
+            end = &mut e.earlier;
+        }
+        *end = earlier;
+    }
+}
+
+/// Exchanges what lies in the goroutine or thread.
+pub(super) fn swap(new: Option<Box<Known>>) -> Option<Payload> {
+    let new = new.map(|k| k as Payload);
+    match current().and_then(|m| m.curg()) {
+        Some(g) => g.panic.replace(new),
+        None => current::swap_panic(new),
+    }
+}
+
+/// Puts back what [`swap`] gave.
+pub(super) fn put_back(lying: Option<Payload>) {
+    if let Some(known) = lying.and_then(|any| any.downcast::<Known>().ok()) {
+        known.leave();
+    }
+}
+
+/// Changes what lies there, if anything does.
+pub(super) fn amend(f: impl FnOnce(&mut Known)) {
+    if let Some(mut known) = swap(None).and_then(|any| any.downcast::<Known>().ok()) {
+        f(&mut known);
+        known.leave();
+    } else {
+        let mut known = Box::<Known>::default();
+        f(&mut known);
+        known.leave();
+    }
+}

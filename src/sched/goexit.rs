@@ -1,0 +1,94 @@
+//! How far a goroutine's goexit has come, and how it goes on when somebody stopped its unwind.
+//!
+//! Goexit is an unwind with the payload [`Exiting`]. `catch_unwind` of the user's can stop it, and
+//! must not be able to keep the goroutine: the goroutine's [`Stage`] says `Unwinding` from the call
+//! of goexit on, except while code of ours has caught it and runs deferred calls (`Handling`). A
+//! goroutine that enters the runtime with `Unwinding` while it does not unwind has been stopped:
+//! [`point`] raises the payload again. Where nothing of the runtime is entered any more, the
+//! goroutine's end finds the stage ([`ended`]).
+//!
+//! `EXITING` counts the goroutines whose stage is not `None`, so that [`point`] is one load of a word
+//! that is rarely written.
+
+use super::current::current;
+use crate::g::{GRef, Stage};
+use std::any::Any;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The payload of the unwind.
+#[derive(Debug)]
+pub(crate) struct Exiting;
+
+/// Relaxed everywhere: only a goroutine's own thread changes what it must see of it.
+static EXITING: Count = Count(AtomicUsize::new(0));
+
+/// Read at every operation: alone on its cache line, which nobody writes as a rule.
+#[repr(align(128))]
+struct Count(AtomicUsize);
+
+fn me() -> Option<GRef> {
+    current().and_then(|m| m.curg())
+}
+
+/// Goes on with a goexit that a `catch_unwind` has stopped. At the start of every operation that
+/// may block, yield or start something; never while a lock is held.
+#[inline]
+pub(crate) fn point() {
+    if EXITING.0.load(Ordering::Relaxed) != 0 {
+        go_on();
+    }
+}
+
+#[cold]
+fn go_on() {
+    if me().is_some_and(|g| g.goexit.get() == Stage::Unwinding) && !std::thread::panicking() {
+        raise();
+    }
+}
+
+/// Starts, or goes on with, the calling goroutine's goexit.
+pub(crate) fn raise() -> ! {
+    unwinding();
+    std::panic::resume_unwind(Box::new(Exiting))
+}
+
+/// The unwind was raised again after it had been caught: by [`raise`], or as a panic that came up
+/// meanwhile and has the goexit behind it.
+pub(crate) fn unwinding() {
+    let Some(g) = me() else { return };
+    if g.goexit.replace(Stage::Unwinding) == Stage::None {
+        EXITING.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Code of ours has caught the unwind and will raise it again. Whether there was one.
+pub(crate) fn handling() -> bool {
+    EXITING.0.load(Ordering::Relaxed) != 0
+        && me().is_some_and(|g| {
+            let going = g.goexit.get() == Stage::Unwinding;
+            if going {
+                g.goexit.set(Stage::Handling);
+            }
+            going
+        })
+}
+
+/// At the goroutine's end: whether it has called goexit, stopped or not.
+#[inline]
+pub(crate) fn ended() -> bool {
+    EXITING.0.load(Ordering::Relaxed) != 0 && forget()
+}
+
+#[cold]
+fn forget() -> bool {
+    let exited = me().is_some_and(|g| g.goexit.replace(Stage::None) != Stage::None);
+    if exited {
+        EXITING.0.fetch_sub(1, Ordering::Relaxed);
+    }
+    exited
+}
+
+/// Whether an unwind's payload is goexit's.
+pub(crate) fn is_exiting(payload: &(dyn Any + Send)) -> bool {
+    payload.is::<Exiting>()
+}
