@@ -61,11 +61,11 @@ fn main() {
         let mut x = 0;
         println!(
             "plain call                   {:9.2} ns",
-            cost(calls, || drop(black_box(plain(&mut x))))
+            cost(calls, || _ = black_box(plain(&mut x)))
         );
         println!(
             "func, one deferred call      {:9.2} ns",
-            cost(calls, || drop(black_box(deferring(&mut x))))
+            cost(calls, || _ = black_box(deferring(&mut x)))
         );
         println!("func, ten in a loop          {:9.2} ns", cost(calls, || deferring_ten(&mut x)));
         let raw = || drop(catch_unwind(|| resume_unwind(Box::new(black_box(1)))));

@@ -454,7 +454,7 @@ fn recursion_with_a_recover_at_each_level() {
         func(|f| {
             f.defer(move |d| {
                 let p = d.recover().expect("every level panics");
-                if depth % 2 == 0 {
+                if depth.is_multiple_of(2) {
                     p.resume();
                 }
                 panic!("{depth}: {}", p.message().len());

@@ -72,6 +72,28 @@ pub fn goid() -> u64 {
     current().and_then(|m| m.curg()).map_or(0, |g| g.id.get())
 }
 
+/// The stacks of all goroutines as text, the caller's first, in Go's layout: what each is doing or
+/// waiting for, its functions with their places, and who started it. Stops the world for as long as
+/// it takes to read the stacks. A goroutine that runs on another thread meanwhile shows none.
+///
+/// ```
+/// fn waits_for_ever(c: gort::Chan<()>) {
+///     c.recv();
+/// }
+/// gort::run(|| {
+///     let c = gort::chan(0);
+///     gort::go!(waits_for_ever(c.clone()));
+///     gort::runtime::gosched();
+///     let dump = gort::runtime::stack_dump();
+///     assert!(dump.contains("[running]:\n") && dump.contains("[chan receive]:\n"), "{dump}");
+/// });
+/// ```
+#[must_use]
+pub fn stack_dump() -> String {
+    crate::panic::ensure_started();
+    crate::panic::stack_dump()
+}
+
 /// Sets the limit of OS threads and returns the previous one. A limit below what exists ends the
 /// process (Go).
 pub fn set_max_threads(n: usize) -> usize {

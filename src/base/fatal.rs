@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::sync::OnceLock;
 
 /// Writes to standard error piece by piece, unbuffered and without a lock: a crash report must
 /// come out whatever the rest of the process holds.
@@ -13,9 +14,20 @@ impl fmt::Write for Stderr {
     }
 }
 
+static REPORT: OnceLock<fn(&str) -> !> = OnceLock::new();
+
+/// From now on `report` prints what is to be said and ends the process: once there are goroutines
+/// whose stacks can be told.
+pub(crate) fn report_by(report: fn(&str) -> !) {
+    REPORT.get_or_init(|| report);
+}
+
 /// Ends the process because of the program's mistake: `fatal error: <text>`, status 2.
 #[cold]
 pub(crate) fn fatal(text: fmt::Arguments<'_>) -> ! {
+    if let Some(report) = REPORT.get() {
+        report(&text.to_string());
+    }
     let _ = writeln!(Stderr, "fatal error: {text}");
     std::process::exit(2)
 }

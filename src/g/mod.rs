@@ -23,7 +23,7 @@ pub(crate) use stop::{Stop, suspend_parked};
 pub(crate) use wait::WaitReason;
 
 use crate::stack::Slot;
-use crate::switch::Context;
+use crate::switch::{Context, Saved};
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::Location;
@@ -58,6 +58,8 @@ pub(crate) struct G {
     pub(crate) status: status::Status,
     /// Why it is parked; valid while `Waiting`.
     pub(crate) reason: Cell<WaitReason>,
+    /// When that park began, in the monitor's seconds.
+    pub(crate) since: Cell<u32>,
     /// Which free list it returns to: a rung of the ladder, or [`OFF_LADDER`].
     pub(crate) rung: Cell<u8>,
     /// Marks the goroutine that `run` waits for.
@@ -135,6 +137,7 @@ impl GRef {
             ctx: UnsafeCell::new(Context::empty()),
             status: status::Status::dead(),
             reason: Cell::new(WaitReason::None),
+            since: Cell::new(0),
             rung: Cell::new(rung),
             is_main: Cell::new(false),
             link: Cell::new(None),
@@ -202,6 +205,13 @@ impl GRef {
         // SAFETY: the context is suspended or prepared, and only the holder resumes it.
         let word = unsafe { (*self.ctx.get()).resume(carrier) };
         Stop::from_word(word)
+    }
+
+    /// Where it stopped, if it has begun and does not run.
+    pub(crate) fn saved(self) -> Option<Saved> {
+        // SAFETY: the context is only read. The caller holds the world stopped, or is about to end
+        // the process and lives with registers that are out of date.
+        unsafe { (*self.ctx.get()).saved() }
     }
 
     /// Leaves the goroutine's stack; returns the carrier that resumed it.

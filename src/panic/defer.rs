@@ -200,7 +200,7 @@ impl<R> Trouble<R> {
             self.goexit = true;
             exiting::handling();
         }
-        known.supersede(&*payload, recovered, self.panic.take());
+        known.supersede(recovered, self.panic.take());
         self.panic = Some((payload, known));
     }
 }
@@ -209,12 +209,11 @@ impl Known {
     /// Links this panic to the one whose deferred call raised it.
     fn supersede(
         &mut self,
-        payload: &(dyn std::any::Any + Send),
         recovered: Option<Box<Earlier>>,
         current: Option<(Payload, Box<Known>)>,
     ) {
         if let Some(mut earlier) = recovered {
-            if earlier.at == super::known::address(payload) {
+            if earlier.serial == self.serial && self.earlier.is_none() {
                 self.repanicked = true;
                 self.earlier = earlier.earlier.take();
             } else {
@@ -362,7 +361,7 @@ impl<R> Deferred<'_, R> {
             text: super::value::words_anyway(&*payload),
             recovered: true,
             repanicked: known.repanicked,
-            at: super::known::address(&*payload),
+            serial: known.serial,
             earlier,
         }));
         known.repanicked = false;

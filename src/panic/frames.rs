@@ -4,8 +4,10 @@
 //! one so deep that the walk itself would be felt is not walked to its end, so that a panic costs
 //! the same at any depth.
 
-use std::collections::VecDeque;
+use crate::g::Site;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write};
+use std::rc::Rc;
 
 /// Frames printed at each end of a stack, as in Go; what lies between is elided.
 const SHOWN: usize = 50;
@@ -28,6 +30,9 @@ pub(super) struct Frames {
 impl Frames {
     /// Adds the next outer frame; false when no more are wanted.
     pub(super) fn push(&mut self, pc: usize) -> bool {
+        if pc == 0 {
+            return false;
+        }
         if self.inner.len() < KEPT {
             self.inner.push(pc);
             return true;
@@ -53,15 +58,15 @@ impl Frames {
     }
 
     /// Writes them in Go's layout. `all` shows the runtime's own frames, too.
-    pub(super) fn write(&self, out: &mut dyn Write, all: bool) -> fmt::Result {
+    pub(super) fn write(&self, out: &mut dyn Write, names: &mut Names, all: bool) -> fmt::Result {
         let whole = self.skipped == 0 && !self.endless;
-        let mut inner = resolve(self.inner.iter().copied(), all);
-        let mut outer = resolve(self.outer.iter().copied(), all);
+        let mut inner = names.resolve(self.inner.iter().copied(), all);
+        let mut outer = names.resolve(self.outer.iter().copied(), all);
         if whole {
             inner.append(&mut outer);
-            if inner.is_empty() && !all {
+            if inner.is_empty() && !all && !self.is_empty() {
                 // Better the runtime's frames than none (Go).
-                return self.write(out, true);
+                return self.write(out, names, true);
             }
         }
         if whole && inner.len() <= 2 * SHOWN {
@@ -81,22 +86,65 @@ impl Frames {
     }
 }
 
-/// The text of each frame, calls that were inlined included; the runtime's own left out unless `all`.
-fn resolve(pcs: impl Iterator<Item = usize>, all: bool) -> Vec<String> {
-    let mut texts = Vec::new();
-    for pc in pcs {
-        each_call(pc, &mut |name, place| {
-            if all || !of_runtime(name) {
-                texts.push(format!("{name}(...)\n{place}"));
-            }
-        });
+/// The functions behind addresses, each looked up once.
+#[derive(Default)]
+pub(super) struct Names(HashMap<usize, Rc<[Function]>>);
+
+/// A function at an address: several share one where calls were inlined.
+struct Function {
+    name: String,
+    text: Rc<str>,
+    of_runtime: bool,
+}
+
+impl Names {
+    /// The functions at the call before `pc`, innermost first.
+    fn at(&mut self, pc: usize) -> Rc<[Function]> {
+        let look_up = || {
+            let mut all = Vec::new();
+            each_call(pc, &mut |name, place| {
+                let text = format!("{name}(...)\n{place}").into();
+                all.push(Function { name: name.to_owned(), text, of_runtime: of_runtime(name) });
+            });
+            all.into()
+        };
+        self.0.entry(pc).or_insert_with(look_up).clone()
     }
-    texts
+
+    /// The text of each frame, calls that were inlined included; the runtime's own left out unless
+    /// `all`.
+    fn resolve(&mut self, pcs: impl Iterator<Item = usize>, all: bool) -> Vec<Rc<str>> {
+        let mut texts = Vec::new();
+        for pc in pcs {
+            let functions = self.at(pc);
+            let shown = functions.iter().filter(|f| all || !f.of_runtime);
+            texts.extend(shown.map(|f| f.text.clone()));
+        }
+        texts
+    }
+
+    /// `created by …`: who started a goroutine, and where.
+    pub(super) fn write_creator(
+        &mut self,
+        out: &mut dyn Write,
+        site: Option<Site>,
+        parent: u64,
+    ) -> fmt::Result {
+        let Some(Site { location, pc }) = site else { return Ok(()) };
+        // The innermost function that is not ours is the one the place is in.
+        let functions = if pc == 0 { Rc::default() } else { self.at(pc + 1) };
+        let name = functions.iter().find(|f| !f.of_runtime).map_or("???", |f| f.name.as_str());
+        write!(out, "created by {name}")?;
+        if parent != 0 {
+            write!(out, " in goroutine {parent}")?;
+        }
+        writeln!(out, "\n\t{}:{}", location.file(), location.line())
+    }
 }
 
 /// Calls `f` with name and place of each function that has code at the call before `pc`, innermost
 /// first.
-pub(super) fn each_call(pc: usize, f: &mut dyn FnMut(&str, &str)) {
+fn each_call(pc: usize, f: &mut dyn FnMut(&str, &str)) {
     let at = std::ptr::without_provenance_mut(pc.saturating_sub(1));
     let mut found = false;
     backtrace::resolve(at, |symbol| {
@@ -115,7 +163,7 @@ pub(super) fn each_call(pc: usize, f: &mut dyn FnMut(&str, &str)) {
 
 /// Whether a function is machinery between the program's own functions: ours, the panic's, the
 /// standard library's start of a thread.
-pub(super) fn of_runtime(name: &str) -> bool {
+fn of_runtime(name: &str) -> bool {
     const MACHINERY: &[&str] = &[
         "gort::",
         "corosensei::",
@@ -157,7 +205,7 @@ mod tests {
             assert!(frames.push(pc + 2));
         }
         let mut text = String::new();
-        frames.write(&mut text, true).unwrap();
+        frames.write(&mut text, &mut Names::default(), true).unwrap();
         let elided = 2 * KEPT + 10 - 2 * SHOWN;
         assert!(text.contains(&format!("...{elided} frames elided...\n")), "{text}");
     }
@@ -168,7 +216,7 @@ mod tests {
         let walked = (0..usize::MAX).take_while(|pc| frames.push(pc + 2)).count();
         assert!(walked < WALKED + 3 * KEPT);
         let mut text = String::new();
-        frames.write(&mut text, true).unwrap();
+        frames.write(&mut text, &mut Names::default(), true).unwrap();
         assert!(text.ends_with("...additional frames elided...\n"), "{text}");
     }
 

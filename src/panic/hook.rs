@@ -86,7 +86,7 @@ pub(super) fn leaving(payload: &(dyn Any + Send), known: &mut Known) {
     let mut text = format!("\nthread '{name}' ({id}) panicked at {location}:\n");
     let _ = writeln!(text, "{}", super::value::words_anyway(payload));
     if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
-        let _ = known.frames.write(&mut text, false);
+        let _ = known.frames.write(&mut text, &mut super::frames::Names::default(), false);
     }
     // Through the standard library, so that a test's output is captured as that of other panics.
     #[expect(clippy::print_stderr, reason = "the place where the standard library prints it")]

@@ -11,13 +11,15 @@ use super::frames::Frames;
 use crate::sched::current::{self, current};
 use std::any::Any;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 pub(super) type Payload = Box<dyn Any + Send>;
 
 /// The panic on its way through a goroutine or thread.
 #[derive(Default)]
 pub(super) struct Known {
+    /// Tells panics apart; one that is recovered and raised again with the same value keeps it.
+    pub(super) serial: u64,
     /// Tells to which payload this belongs; 0 for any.
     mark: u64,
     /// `file:line:column` of the panic.
@@ -43,9 +45,14 @@ pub(super) struct Earlier {
     pub(super) text: String,
     pub(super) recovered: bool,
     pub(super) repanicked: bool,
-    /// Where its payload lies, or lay: tells whether a later panic is the same value.
-    pub(super) at: usize,
+    /// [`Known::serial`] of it.
+    pub(super) serial: u64,
     pub(super) earlier: Option<Box<Earlier>>,
+}
+
+fn next_serial() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 static PENDING: AtomicUsize = AtomicUsize::new(0);
@@ -71,7 +78,7 @@ impl Drop for Pending {
     }
 }
 
-/// Address of a payload, the same as long as it is not taken out of its box.
+/// Where a payload lies.
 pub(super) fn address(payload: &(dyn Any + Send)) -> usize {
     std::ptr::from_ref(payload).cast::<()>().addr()
 }
@@ -92,7 +99,8 @@ impl Known {
         location: Option<Box<str>>,
         frames: Frames,
     ) -> Self {
-        Self { mark: mark(payload), location, frames, quiet: true, ..Self::default() }
+        let (serial, mark) = (next_serial(), mark(payload));
+        Self { serial, mark, location, frames, quiet: true, ..Self::default() }
     }
 
     /// Takes what is known of the panic whose payload has just been caught. The payload is replaced
@@ -100,7 +108,7 @@ impl Known {
     pub(super) fn take(payload: &mut Payload) -> Box<Self> {
         let lying = swap(None).and_then(|any| any.downcast::<Self>().ok());
         let Some(mut known) = lying.filter(|k| k.mark == 0 || k.mark == mark(&**payload)) else {
-            return Box::default();
+            return Box::new(Self { serial: next_serial(), ..Self::default() });
         };
         let Some((newer, mut of_newer)) = known.superseded_by.take() else { return known };
         let older = std::mem::replace(payload, newer);
@@ -127,7 +135,7 @@ impl Known {
             text: super::value::words_anyway(payload),
             recovered,
             repanicked: self.repanicked,
-            at: address(payload),
+            serial: self.serial,
             earlier: self.earlier,
         }))
     }

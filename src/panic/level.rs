@@ -18,7 +18,6 @@ pub(super) enum Level {
 }
 
 impl Level {
-    #[cfg(test)]
     pub(super) fn shows_all(self) -> bool {
         self >= Self::All
     }

@@ -8,6 +8,7 @@
 
 mod block;
 mod defer;
+mod dump;
 mod entry;
 mod frames;
 mod goexit;
@@ -18,9 +19,11 @@ mod level;
 mod overflow;
 mod report;
 mod start;
+mod unwind;
 mod value;
 
 pub use defer::{Deferred, Frame, func};
+pub(crate) use dump::stack_dump;
 pub(crate) use entry::{
     End, catch, drop_quietly, end_by_report, go, main_ends, outlive, refuse,
     start as start_goroutine,

@@ -4,11 +4,11 @@
 //! the process. From the first on, a main goroutine that ends waits for that end instead of ending
 //! the process itself.
 
-use super::frames::each_call;
+use super::frames::Names;
 use super::known::{Earlier, Known, Pending};
 use super::value;
 use crate::base::fatal::{Stderr, fatal};
-use crate::g::{GRef, Site, WaitReason};
+use crate::g::WaitReason;
 use crate::sched::current::current;
 use crate::sched::{boot, park_forever, yield_now};
 use crate::sys::lock::Lock;
@@ -38,6 +38,11 @@ pub(super) fn unrecovered(payload: &(dyn Any + Send), mut known: Box<Known>) {
         let mut text = String::new();
         let _ = report(&mut text, &words, &known);
         let _ = Stderr.write_str(&text);
+        let level = super::level::get();
+        if crash && level.shows_all() {
+            let own = current().and_then(|m| m.curg()).map(|g| g.id.get());
+            let _ = super::dump::print_others(own, level);
+        }
     }
     if !crash {
         return;
@@ -78,15 +83,16 @@ fn report(out: &mut dyn Write, words: &str, known: &Known) -> fmt::Result {
         return Ok(());
     }
     let Some(g) = current().and_then(|m| m.curg()) else { return Ok(()) };
+    let mut names = Names::default();
     writeln!(out, "\ngoroutine {} [running]:", g.id.get())?;
     if known.frames.is_empty() {
         if let Some(location) = &known.location {
             writeln!(out, "\t{location}")?;
         }
     } else {
-        known.frames.write(out, level.shows_runtime())?;
+        known.frames.write(out, &mut names, level.shows_runtime())?;
     }
-    write_creator(out, g)
+    names.write_creator(out, g.created.get(), g.parent.get())
 }
 
 fn write_chain(out: &mut dyn Write, earlier: &Earlier) -> fmt::Result {
@@ -104,26 +110,6 @@ fn write_panic(out: &mut dyn Write, words: &str, recovered: bool, repanicked: bo
         (false, false) => "",
     };
     writeln!(out, "panic: {}{end}", tabbed(words))
-}
-
-/// `created by …`: who started the goroutine, and where.
-pub(super) fn write_creator(out: &mut dyn Write, g: GRef) -> fmt::Result {
-    let parent = g.parent.get();
-    let Some(Site { location, pc }) = g.created.get() else { return Ok(()) };
-    let mut name = None;
-    if pc != 0 {
-        // The innermost function that is not ours is the one the place is in.
-        each_call(pc + 1, &mut |found, _| {
-            if name.is_none() && !super::frames::of_runtime(found) {
-                name = Some(found.to_owned());
-            }
-        });
-    }
-    write!(out, "created by {}", name.as_deref().unwrap_or("???"))?;
-    if parent != 0 {
-        write!(out, " in goroutine {parent}")?;
-    }
-    writeln!(out, "\n\t{}:{}", location.file(), location.line())
 }
 
 /// A main goroutine has ended while goroutines panic: gives them the time to report it, and waits for

@@ -13,6 +13,8 @@ pub(crate) fn start_runtime(wanted: Option<Settings>) -> Result<(), String> {
             if fresh {
                 super::hook::ensure_installed();
                 super::overflow::watch();
+                crate::base::fatal::report_by(super::dump::fatal);
+                crate::sched::on_quit(|| super::dump::quit());
             }
             Ok(())
         }

@@ -52,6 +52,8 @@ impl Panic {
     /// The value the program panicked with.
     #[must_use]
     pub fn into_payload(self) -> Box<dyn Any + Send> {
+        // In case it is raised again, with `resume_unwind`.
+        self.known.leave();
         self.payload
     }
 

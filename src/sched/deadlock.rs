@@ -8,10 +8,8 @@
 //! thread could change it.
 
 use super::{SCHED, clock, p};
-use crate::base::fatal::{Stderr, fatal};
-use crate::g::{GRef, State};
+use crate::base::fatal::fatal;
 use crate::sys;
-use std::fmt::Write as _;
 
 /// Reports a deadlock and ends the process, or returns whether it is worth looking again later
 /// without anything of ours having run in between.
@@ -32,27 +30,10 @@ pub(super) fn check() -> bool {
     report()
 }
 
+/// Without a goroutine at fault, the reporter shows them all.
 fn report() -> ! {
     if p::goroutines() == 0 {
         fatal(format_args!("no goroutines (main called runtime.Goexit) - deadlock!"));
     }
-    let mut text = String::from("all goroutines are asleep - deadlock!\n");
-    let mut all = Vec::new();
-    crate::stack::each_slot(|slot| {
-        // SAFETY: the slot comes from the stack room.
-        if let Some(g) = unsafe { GRef::of_slot(slot) }
-            && g.status.get() != State::Dead
-        {
-            all.push(g);
-        }
-    });
-    all.sort_by_key(|g| g.id.get());
-    for g in all {
-        let _ = write!(text, "\ngoroutine {} [{}]:\n", g.id.get(), g.reason.get().text());
-        if g.parent.get() != 0 {
-            let _ = writeln!(text, "created in goroutine {}", g.parent.get());
-        }
-    }
-    let _ = Stderr.write_str("");
-    fatal(format_args!("{text}"))
+    fatal(format_args!("all goroutines are asleep - deadlock!"))
 }

@@ -82,11 +82,13 @@ pub(crate) use self::{
     park::{park, park_forever, park_until, yield_now},
     ready::ready,
     sleep::sleep_until,
+    spawn::all_goroutines,
     spawn::{Options, spawn},
     state::*,
+    sysmon::{on_quit, waited_seconds},
     task::{Me, Task},
     waitq::{WaitQueue, Waiter},
-    world::{MAX_PROCS, set_procs},
+    world::{MAX_PROCS, set_procs, while_stopped},
 };
 
 #[cfg(not(any(loom, shuttle)))]

@@ -29,6 +29,7 @@ pub(crate) fn park(me: &Me, reason: WaitReason, commit: impl FnOnce() -> bool) {
     let m = current().expect("a goroutine runs on an M");
     m.enter();
     g.reason.set(reason);
+    g.since.set(super::sysmon::second());
     suspend_parked(commit, |word| {
         // SAFETY: `g` is the goroutine that runs here.
         unsafe { g.suspend(word) }

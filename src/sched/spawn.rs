@@ -191,6 +191,20 @@ fn take_off_ladder(class: u8) -> Result<GRef, Exhausted> {
     Ok(unsafe { GRef::create(stack::fresh(class)?, OFF_LADDER) })
 }
 
+/// Every goroutine there is at some moment during the call.
+pub(crate) fn all_goroutines() -> Vec<GRef> {
+    let mut all = Vec::new();
+    stack::each_slot(|slot| {
+        // SAFETY: the slot comes from the stack room.
+        if let Some(g) = unsafe { GRef::of_slot(slot) }
+            && g.status.get() != State::Dead
+        {
+            all.push(g);
+        }
+    });
+    all
+}
+
 /// Puts a dead goroutine away. On the scheduler's stack.
 #[inline]
 pub(super) fn retire(m: &'static M, g: GRef) {

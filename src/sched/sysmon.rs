@@ -14,9 +14,11 @@
 use super::p::P;
 use super::trace::Trace;
 use super::{Inner, SCHED, clock, deadlock, idle, world};
-use crate::base::atomic::Ordering;
+use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::g::GRef;
 use crate::sys;
 use crate::sys::note::Note;
+use std::sync::OnceLock;
 
 /// Shortest and longest time between looks, in µs.
 const QUICK_US: u64 = 20;
@@ -35,6 +37,46 @@ const LIMITS_NS: u64 = 1_000_000_000;
 static NOTE: Note = Note::new();
 /// There are Ps to look at.
 static READY: Note = Note::new();
+
+/// Seconds since the monitor began, as it last looked: what a park can afford to know of time.
+static SECOND: AtomicU32 = AtomicU32::new(0);
+/// What SIGQUIT calls for, and that it came.
+static ON_QUIT: OnceLock<fn()> = OnceLock::new();
+static QUIT: AtomicBool = AtomicBool::new(false);
+
+/// The monitor's clock.
+#[inline]
+pub(super) fn second() -> u32 {
+    SECOND.load(Ordering::Relaxed)
+}
+
+/// For how long a goroutine has been parked.
+pub(crate) fn waited_seconds(g: GRef) -> u64 {
+    let now = sys::clock::now().saturating_sub(STARTED.load(Ordering::Relaxed)) / SECOND_NS;
+    now.saturating_sub(u64::from(g.since.get()))
+}
+
+static STARTED: AtomicU64 = AtomicU64::new(0);
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// On SIGQUIT the monitor calls `report`, which ends the process; unless somebody else has taken the
+/// signal before.
+pub(crate) fn on_quit(report: fn()) {
+    ON_QUIT.get_or_init(|| report);
+    sys::signal::take_quit(|| {
+        // SeqCst, as in `deep_sleep`: either that sees the flag, or this wakes it.
+        QUIT.store(true, Ordering::SeqCst);
+        NOTE.wake();
+    });
+}
+
+fn quit_if_told() {
+    if QUIT.load(Ordering::SeqCst)
+        && let Some(report) = ON_QUIT.get()
+    {
+        report();
+    }
+}
 
 /// Starts the monitor's thread, which waits until it may [`begin`].
 ///
@@ -77,6 +119,8 @@ impl Monitor {
         let mut quiet = 0;
         let mut delay = QUICK_US;
         let mut trace = Trace::from_env();
+        let started = sys::clock::now();
+        STARTED.store(started, Ordering::Relaxed);
         loop {
             if quiet == 0 {
                 delay = QUICK_US;
@@ -89,6 +133,11 @@ impl Monitor {
             }
             sys::thread::nap(delay);
             let now = sys::clock::now();
+            quit_if_told();
+            let second = (now - started) / SECOND_NS;
+            if second != u64::from(SECOND.load(Ordering::Relaxed)) {
+                SECOND.store(second as u32, Ordering::Relaxed);
+            }
             if self.look(now) {
                 quiet = 0
             } else {
@@ -181,6 +230,7 @@ fn deep_sleep() -> bool {
         inner.sysmon_asleep = true;
     }
     loop {
+        quit_if_told();
         let watch = deadlock::check();
         if !watch {
             NOTE.sleep();

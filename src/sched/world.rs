@@ -65,6 +65,35 @@ fn change_procs(n: usize) -> usize {
     old
 }
 
+/// Runs `f` while nobody else runs a goroutine, except goroutines whose P was called back from them.
+/// With `tries`, `f` runs in any case once the world could not be had so often: for a process that
+/// ends. `f` must not panic, nor enter the runtime.
+pub(crate) fn while_stopped<R>(tries: Option<u32>, f: impl FnOnce() -> R) -> R {
+    let mut left = tries;
+    while !SCHED.world.try_lock() {
+        match &mut left {
+            Some(0) => return f(),
+            Some(n) => *n -= 1,
+            None => park::yield_now(),
+        }
+        if tries.is_some() {
+            crate::sys::thread::nap(PATIENCE_NS / 1000);
+        }
+    }
+    let m = current();
+    if let Some(m) = m {
+        m.enter();
+    }
+    stop(m);
+    let result = f();
+    start(m, SCHED.procs());
+    if let Some(m) = m {
+        m.leave();
+    }
+    SCHED.world.unlock();
+    result
+}
+
 /// Stops everyone but the caller. Inside the runtime.
 fn stop(m: Option<&'static M>) {
     let mut inner = SCHED.inner.lock();

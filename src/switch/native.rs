@@ -125,7 +125,6 @@ impl Context {
 
     /// Where the context stopped; `None` if it has no frames: not started, or ended. Running, too,
     /// as long as its resumer is not on the same stack.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tracebacks of parked goroutines"))]
     pub(crate) fn saved(&self) -> Option<Saved> {
         // SAFETY: only the side that runs writes the cell, and the caller is that side or holds
         // the context suspended (an invariant of the room).

@@ -128,7 +128,6 @@ impl Context {
     ///
     /// The registers are those of a moment before the switch, in the same function: good for every
     /// unwinder that finds frames by stack or frame pointer.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tracebacks of parked goroutines"))]
     pub(crate) fn saved(&self) -> Option<Saved> {
         // SAFETY: the context does not run elsewhere (an invariant of the room); if the caller is
         // on it, corosensei has marked it as one that cannot be resumed, before it was entered.

@@ -8,6 +8,7 @@ pub(crate) mod cpu;
 pub(crate) mod futex;
 pub(crate) mod lock;
 pub(crate) mod mem;
+pub(crate) mod modules;
 pub(crate) mod note;
 pub(crate) mod proc;
 pub(crate) mod signal;

@@ -171,3 +171,27 @@ pub(crate) fn exit_now(status: i32) -> ! {
     // SAFETY: async-signal-safe.
     unsafe { libc::_exit(status) }
 }
+
+/// Calls `on_quit` in the handler of SIGQUIT from now on, unless the program has a handler of its
+/// own or ignores the signal.
+pub(crate) fn take_quit(on_quit: fn()) {
+    static ON_QUIT: OnceLock<fn()> = OnceLock::new();
+    extern "C" fn handler(_: libc::c_int) {
+        if let Some(f) = ON_QUIT.get() {
+            f();
+        }
+    }
+    // SAFETY: a zeroed sigaction is a valid one to fill in.
+    let mut before: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    // SAFETY: asks for the present action.
+    let asked = unsafe { libc::sigaction(libc::SIGQUIT, std::ptr::null(), &raw mut before) };
+    if asked != 0 || before.sa_sigaction != libc::SIG_DFL {
+        return;
+    }
+    ON_QUIT.get_or_init(|| on_quit);
+    let mut action = before;
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = libc::SA_ONSTACK | libc::SA_RESTART;
+    // SAFETY: `action` is filled in, and what the handler calls is set.
+    unsafe { libc::sigaction(libc::SIGQUIT, &raw const action, std::ptr::null_mut()) };
+}

@@ -17,6 +17,7 @@ pub(crate) const DEPENDENCIES: &str = "
     crossbeam_queue: runq, stack
     crossbeam_utils: base, runq
     backtrace: stack, panic, debug
+    gimli: panic
     loom: base, runq, model.rs
     shuttle: base, runq, model.rs
 ";

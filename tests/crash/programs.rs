@@ -1,0 +1,380 @@
+//! The programs. Where one comes from Go's own tests it has its name there.
+
+use gort::{Config, OnPanic, chan, func, go, run, runtime, spawn};
+use std::error::Error;
+use std::fmt;
+use std::panic::{catch_unwind, panic_any, resume_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Runs `f` in a goroutine while main waits for ever.
+fn crash(f: impl FnOnce() + Send + 'static) {
+    run(move || {
+        go(f);
+        let _ = gort::Chan::<()>::nil().recv();
+    });
+}
+
+macro_rules! programs {
+    ($($name:ident $body:block)*) => {
+        $(pub(crate) fn $name() $body)*
+    };
+}
+
+macro_rules! panics_with {
+    ($($name:ident: $value:expr;)*) => {
+        $(pub(crate) fn $name() {
+            crash(|| panic_any($value));
+        })*
+    };
+}
+
+panics_with! {
+    str_value: "a text";
+    string_value: String::from("a string");
+    lines_value: "two\nlines";
+    int_value: 93i32;
+    negative_value: -93i64;
+    unsigned_value: 255u8;
+    wide_value: u128::MAX;
+    float_value: -93.7f64;
+    small_float_value: 2.5e-7f64;
+    large_float_value: 1e21f32;
+    bool_value: true;
+    char_value: 'x';
+    boxed_error_value: Box::<dyn Error + Send + Sync>::from("an error");
+    io_error_value: std::io::Error::other("no disk");
+    parse_error_value: "x".parse::<i32>().unwrap_err();
+    opaque_value: Opaque;
+    bad_error_value: Box::<dyn Error + Send + Sync>::from(Bad("important\nerror message"));
+}
+
+struct Opaque;
+
+/// An error whose `Display` panics.
+#[derive(Debug)]
+struct Bad(&'static str);
+
+impl fmt::Display for Bad {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("{}", self.0)
+    }
+}
+
+impl Error for Bad {}
+
+#[inline(never)]
+fn deep_inside(n: u32) {
+    assert!(n > 7, "too small");
+    std::hint::black_box(n);
+}
+
+#[inline(never)]
+fn recurse(n: usize) {
+    if n == 0 {
+        panic!("bottom");
+    }
+    recurse(std::hint::black_box(n - 1));
+    std::hint::black_box(n);
+}
+
+#[inline(never)]
+fn waits(c: &gort::Chan<()>) {
+    let _ = c.recv();
+}
+
+programs! {
+    formatted { crash(|| panic!("{} and {}", 1, 2)); }
+    frames { crash(|| deep_inside(3)); }
+    elided { crash(|| recurse(150)); }
+    much_elided { crash(|| recurse(20_000)); }
+    unwrap_none { crash(|| { std::hint::black_box(None::<i32>).unwrap(); }); }
+    divides_by_zero { crash(|| { std::hint::black_box(1 / std::hint::black_box(0)); }); }
+    out_of_bounds { crash(|| { let i = std::hint::black_box(9); let a = [1, 2, 3]; std::hint::black_box(a.get(..i).unwrap_or(&a)[i]); }); }
+    no_hook { crash(|| resume_unwind(Box::new("raised without the hook"))); }
+    panics_in_wait_group {
+        run(|| {
+            let wg = gort::sync::WaitGroup::new();
+            wg.go(|| panic!("in a group"));
+            wg.wait();
+            println!("unreachable");
+        });
+    }
+    panics_in_scope_go { run(|| gort::scope(|s| s.go(|| panic!("in a scope")))); }
+    panics_in_nested {
+        run(|| { go(|| { go(|| panic!("grandchild")); let _ = gort::Chan::<()>::nil().recv(); }); let _ = gort::Chan::<()>::nil().recv(); });
+    }
+    from_a_thread {
+        run(|| {
+            std::thread::spawn(|| go(|| panic!("from a thread"))).join().unwrap();
+            let _ = gort::Chan::<()>::nil().recv();
+        });
+    }
+    recursive_panic_1 {
+        crash(|| {
+            func::<()>(|f| {
+                f.defer(|d| eprintln!("wrap: {}", d.recover().unwrap()));
+                func::<()>(|g| { g.defer(|_| ()); panic!("bad") });
+            });
+            panic!("again");
+        });
+    }
+    recursive_panic_2 {
+        crash(|| func::<()>(|f| {
+            f.defer(|_| panic!("third panic"));
+            f.defer(|_| func::<()>(|g| {
+                g.defer(|d| eprintln!("{}", d.recover().unwrap()));
+                panic!("second panic")
+            }));
+            f.defer(|d| eprintln!("{}", d.recover().unwrap()));
+            panic!("first panic")
+        }));
+    }
+    recursive_panic_3 {
+        crash(|| func::<()>(|f| {
+            f.defer(|_| func::<()>(|g| {
+                g.defer(|d| drop(d.recover()));
+                panic!("second panic")
+            }));
+            panic!("first panic")
+        }));
+    }
+    recursive_panic_4 {
+        crash(|| func::<()>(|f| {
+            f.defer(|d| { drop(d.recover()); panic!("second panic") });
+            panic!("first panic")
+        }));
+    }
+    unrecovered_chain {
+        crash(|| func::<()>(|f| {
+            f.defer(|_| panic!("third\nin two lines"));
+            f.defer(|_| panic!("second"));
+            panic!("first")
+        }));
+    }
+    repanicked {
+        crash(|| func::<()>(|f| {
+            f.defer(|d| d.recover().unwrap().resume());
+            panic!("message")
+        }));
+    }
+    repanicked_thrice {
+        crash(|| func::<()>(|f| {
+            for _ in 0..3 { f.defer(|d| d.recover().unwrap().resume()); }
+            panic!("message")
+        }));
+    }
+    repanicked_payload {
+        crash(|| func::<()>(|f| {
+            f.defer(|d| resume_unwind(d.recover().unwrap().into_payload()));
+            panic!("message")
+        }));
+    }
+    repanicked_middle {
+        crash(|| func::<()>(|f| {
+            f.defer(|d| { drop(d.recover()); panic!("outer") });
+            f.defer(|d| d.recover().unwrap().resume());
+            f.defer(|d| { drop(d.recover()); panic!("middle") });
+            panic!("inner")
+        }));
+    }
+    repanicked_sandwich {
+        crash(|| func::<()>(|f| {
+            f.defer(|d| {
+                let outer = d.recover().unwrap();
+                func::<()>(|g| {
+                    g.defer(|e| { drop(e.recover()); outer.resume() });
+                    panic!("inner")
+                });
+            });
+            panic!("outer")
+        }));
+    }
+    superseded_by_block {
+        crash(|| { gort::defer! { panic!("in a block"); } panic!("in the body") });
+    }
+    panic_after_goexit {
+        crash(|| func::<()>(|f| { f.defer(|_| panic!("hello")); runtime::goexit() }));
+    }
+    goexit_in_panic {
+        run(|| {
+            go(|| func::<()>(|f| { f.defer(|_| runtime::goexit()); panic!("hello") }));
+            runtime::goexit()
+        });
+    }
+    recovered_prints_nothing {
+        run(|| func::<()>(|f| { f.defer(|d| drop(d.recover())); panic!("quiet") }));
+        func::<()>(|f| { f.defer(|d| drop(d.recover())); panic!("quiet") });
+        run(|| spawn(|| func::<()>(|f| { f.defer(|d| drop(d.recover())); panic!("quiet") })).join().unwrap());
+    }
+    caught_prints_nothing {
+        run(|| spawn(|| assert!(catch_unwind(|| panic!("quiet")).is_err())).join().unwrap());
+    }
+    joined_prints_nothing {
+        run(|| assert!(spawn(|| panic!("quiet")).join().is_err()));
+    }
+    main_panics { run(|| panic!("main's own")); }
+    main_panics_in_func {
+        run(|| func::<()>(|f| { f.defer(|_| eprintln!("deferred")); func::<()>(|_| panic!("main's own")) }));
+    }
+    thread_panics_in_func { func::<()>(|f| { f.defer(|_| eprintln!("deferred")); panic!("a thread's own") }); }
+    isolated {
+        let end = Config::new().on_panic(OnPanic::Isolate).run(|| {
+            let wg = gort::sync::WaitGroup::new();
+            wg.go(|| panic!("only this one"));
+            wg.wait();
+            println!("still here");
+        });
+        end.unwrap();
+    }
+    two_at_once {
+        run(|| {
+            static READY: AtomicU32 = AtomicU32::new(0);
+            for name in ["one", "two"] {
+                go(move || {
+                    READY.fetch_add(1, Ordering::SeqCst);
+                    while READY.load(Ordering::SeqCst) < 2 { runtime::gosched(); }
+                    panic!("{name}")
+                });
+            }
+            let _ = gort::Chan::<()>::nil().recv();
+        });
+    }
+    main_returns_while_panicking {
+        run(|| {
+            let c = chan(0);
+            let d = c.clone();
+            go(move || func::<()>(|f| {
+                f.defer(move |_| { d.send(()); for _ in 0..100 { runtime::gosched(); } });
+                panic!("the crash wins")
+            }));
+            let _ = c.recv();
+        });
+    }
+    main_returns_while_printing {
+        struct Slow(gort::Chan<()>);
+        impl fmt::Debug for Slow { fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str("slow") } }
+        impl fmt::Display for Slow {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.send(());
+                gort::time::sleep(Duration::from_millis(20));
+                f.write_str("slow to say")
+            }
+        }
+        impl Error for Slow {}
+        run(|| {
+            let c = chan(0);
+            let slow: Box<dyn Error + Send + Sync> = Box::new(Slow(c.clone()));
+            go(move || panic_any(slow));
+            let _ = c.recv();
+        });
+    }
+    panic_in_hook {
+        struct Both;
+        impl Drop for Both { fn drop(&mut self) { panic!("while unwinding") } }
+        crash(|| { let _both = Both; panic!("first") });
+    }
+    deadlock { run(|| { let _ = chan::<()>(0).recv(); }); }
+    deadlock_nil { run(|| { let _ = gort::Chan::<()>::nil().recv(); }); }
+    deadlock_nil_send { run(|| gort::Chan::nil().send(())); }
+    deadlock_send { run(|| chan(0).send(())); }
+    deadlock_group { run(|| { let wg = gort::sync::WaitGroup::new(); wg.add(1); wg.wait(); }); }
+    deadlock_join { run(|| { let _ = spawn(|| gort::Chan::<()>::nil().recv()).join(); }); }
+    deadlock_many {
+        run(|| {
+            let c = chan(0);
+            for _ in 0..3 { let c = c.clone(); go(move || waits(&c)); }
+            waits(&c);
+        });
+    }
+    deadlock_later { run(|| { go(|| gort::time::sleep(Duration::from_millis(30))); waits(&chan(0)); }); }
+    deadlock_after_procs { run(|| { runtime::gomaxprocs(4); runtime::gomaxprocs(1); waits(&chan(0)); }); }
+    goexit_deadlock { run(|| { go(|| ()); runtime::goexit() }); }
+    goexit_blocked { run(|| { go(|| waits(&chan(0))); runtime::goexit() }); }
+    goexit_stopped_main { run(|| { let _ = catch_unwind(|| runtime::goexit()); }); }
+    no_deadlock_timer { run(|| { let c = chan(0); let d = c.clone(); go(move || { gort::time::sleep(Duration::from_millis(30)); d.send(()) }); let _ = c.recv(); }); }
+    no_deadlock_thread {
+        run(|| {
+            let c = chan(0);
+            let d = c.clone();
+            std::thread::spawn(move || { std::thread::sleep(Duration::from_millis(60)); d.send(()) });
+            let _ = c.recv();
+        });
+    }
+    no_deadlock_hog {
+        run(|| {
+            let c = chan(0);
+            let d = c.clone();
+            go(move || {
+                let t = std::time::Instant::now();
+                while t.elapsed() < Duration::from_millis(60) { std::hint::spin_loop(); }
+                d.send(());
+            });
+            let _ = c.recv();
+        });
+    }
+    no_deadlock_blocked {
+        run(|| { let h = spawn(|| std::thread::sleep(Duration::from_millis(60))); h.join().unwrap(); });
+    }
+    fatal_threads { run(|| { gort::time::sleep(Duration::from_millis(1)); runtime::set_max_threads(0); }); }
+    fatal_in_panic { run(|| func::<()>(|f| { f.defer(|_| { gort::time::sleep(Duration::from_millis(1));
+runtime::set_max_threads(0); }); panic!("before") })); }
+    quit {
+        run(|| {
+            let c = chan(0);
+            go(move || waits(&c));
+            runtime::gosched();
+            quit_self();
+            gort::time::sleep(Duration::from_secs(60));
+        });
+    }
+    quit_asleep {
+        run(|| {
+            std::thread::spawn(|| { std::thread::sleep(Duration::from_millis(100)); quit_self(); std::thread::sleep(Duration::from_secs(60)) });
+            waits(&chan(0));
+        });
+    }
+    quit_taken {
+        // SAFETY: the handler only ends the process.
+        unsafe { libc_signal(3, taken as *const () as usize) };
+        run(|| { quit_self(); gort::time::sleep(Duration::from_secs(60)) });
+    }
+    dump_of_many {
+        run(|| {
+            let c = chan(0);
+            for _ in 0..100_000 { let c = c.clone(); go(move || waits(&c)); }
+            while runtime::num_goroutine() < 100_001 { runtime::gosched(); }
+            runtime::gosched();
+            let dump = runtime::stack_dump();
+            let all = dump.lines().filter(|l| l.starts_with("goroutine ")).count();
+            for _ in 0..100_000 { c.send(()); }
+            println!("{all} {}", dump.contains("programs::waits"));
+        });
+    }
+    dump {
+        run(|| {
+            let c = chan(0);
+            let d = c.clone();
+            go(move || waits(&d));
+            while !runtime::stack_dump().contains("[chan receive]") { runtime::gosched(); }
+            eprint!("{}", runtime::stack_dump());
+            c.send(());
+        });
+    }
+}
+
+extern "C" fn taken(_: i32) {
+    std::process::exit(7)
+}
+
+unsafe extern "C" {
+    #[link_name = "signal"]
+    fn libc_signal(signal: i32, handler: usize) -> usize;
+    fn getpid() -> i32;
+    fn kill(pid: i32, signal: i32) -> i32;
+}
+
+fn quit_self() {
+    // SAFETY: neither has preconditions.
+    unsafe { kill(getpid(), 3) };
+}
