@@ -1,5 +1,6 @@
 //! What `func` and `recover` cost next to a plain call and to `catch_unwind`:
 //! `cargo bench --bench defer_cost`.
+#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use gort::func;
 use std::hint::black_box;

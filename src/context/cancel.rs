@@ -59,7 +59,7 @@ impl Function {
     /// Calls it in a goroutine of its own, if it is still there.
     pub(super) fn start(&self) {
         if let Some(f) = self.take() {
-            crate::panic::go(f);
+            crate::panic::go(crate::sched::Options::here(), f);
         }
     }
 }
