@@ -7,6 +7,7 @@ use crate::sched::{self, SCHED};
 /// turn comes. On a plain thread, yields the thread.
 #[inline(always)]
 pub fn gosched() {
+    sched::goexit::point();
     sched::yield_now();
 }
 

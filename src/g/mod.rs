@@ -200,7 +200,7 @@ impl GRef {
     ///
     /// # Safety
     /// The caller holds the goroutine, it is suspended or fresh, and its state says Running.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn resume(self, carrier: usize) -> Stop {
         // SAFETY: the context is suspended or prepared, and only the holder resumes it.
         let word = unsafe { (*self.ctx.get()).resume(carrier) };
@@ -218,7 +218,7 @@ impl GRef {
     ///
     /// # Safety
     /// Called on this goroutine's own stack.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn suspend(self, word: usize) -> usize {
         // SAFETY: we run on this context.
         unsafe { (*self.ctx.get()).suspend(word) }

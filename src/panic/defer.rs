@@ -27,6 +27,14 @@ const ROOM: usize = 16;
 
 /// A running function's list of deferred calls; from [`func`].
 pub struct Frame<'f, R> {
+    ends: Ends<R>,
+    room: UnsafeCell<MaybeUninit<[usize; ROOM]>>,
+    /// Invariant in `'f`: else a frame could be asked to keep something shorter-lived.
+    _calls: PhantomData<Cell<&'f ()>>,
+}
+
+/// The list of records, and where the next one goes.
+struct Ends<R> {
     /// The record added last; null at the end.
     last: Cell<*mut Head<R>>,
     /// Free memory for records.
@@ -34,9 +42,6 @@ pub struct Frame<'f, R> {
     end: Cell<*mut u8>,
     /// The blocks in use, the last one first.
     blocks: Cell<block::List>,
-    room: UnsafeCell<MaybeUninit<[usize; ROOM]>>,
-    /// Invariant in `'f`: else a frame could be asked to keep something shorter-lived.
-    _calls: PhantomData<Cell<&'f ()>>,
 }
 
 struct Head<R> {
@@ -113,16 +118,16 @@ pub struct Deferred<'d, R> {
 #[inline]
 pub fn func<'f, R: Default>(body: impl FnOnce(&Frame<'f, R>) -> R) -> R {
     hook::ensure_installed();
-    let frame = Frame::new();
-    frame.open();
+    let mut place = MaybeUninit::uninit();
+    let frame = Frame::begin(&mut place);
     let mut call = Call { result: None, trouble: None };
     let end = guarded(|| {
-        call.result = Some(body(&frame));
+        call.result = Some(body(frame));
         exiting::point();
         frame.run_all(&mut call);
     });
     if let Err(payload) = end {
-        settle(&frame, &mut call, R::default, payload);
+        settle(frame, &mut call, R::default, payload);
     }
     frame.close();
     call.result.take().unwrap_or_else(R::default)
@@ -226,24 +231,24 @@ impl Known {
 }
 
 impl<'f, R> Frame<'f, R> {
-    #[inline]
-    fn new() -> Self {
-        Self {
+    /// A frame without deferred calls, written where it stays: it points into itself.
+    #[inline(always)]
+    fn begin(place: &mut MaybeUninit<Self>) -> &Self {
+        let this = place.as_mut_ptr();
+        // SAFETY: computes an address inside `place`.
+        let room = unsafe { &raw mut (*this).room }.cast::<u8>();
+        // SAFETY: as above.
+        let field = unsafe { &raw mut (*this).ends };
+        let ends = Ends {
             last: Cell::new(ptr::null_mut()),
-            free: Cell::new(ptr::null_mut()),
-            end: Cell::new(ptr::null_mut()),
+            free: Cell::new(room),
+            end: Cell::new(room.wrapping_add(size_of::<[usize; ROOM]>())),
             blocks: Cell::new(block::List::EMPTY),
-            room: UnsafeCell::new(MaybeUninit::uninit()),
-            _calls: PhantomData,
-        }
-    }
-
-    /// Makes the frame's own room available, now that it lies where it stays.
-    #[inline]
-    fn open(&self) {
-        let start = self.room.get().cast::<u8>();
-        self.free.set(start);
-        self.end.set(start.wrapping_add(size_of::<[usize; ROOM]>()));
+        };
+        // SAFETY: the field is writable; the others need no value.
+        unsafe { field.write(ends) };
+        // SAFETY: every field has its value, the room being uninitialised by type.
+        unsafe { place.assume_init_ref() }
     }
 
     /// Defers `f`: it is called when the function ends, before what was deferred earlier. What it
@@ -273,19 +278,19 @@ impl<'f, R> Frame<'f, R> {
         }
         let place = self.reserve(size_of::<Record<R, F>>(), align_of::<Record<R, F>>());
         let record = place.cast::<Record<R, F>>();
-        let head = Head { before: self.last.get(), call: call::<R, F> };
+        let head = Head { before: self.ends.last.get(), call: call::<R, F> };
         // SAFETY: `reserve` gave memory of this size and alignment that nobody else uses.
         unsafe { record.write(Record { head, f }) };
-        self.last.set(record.cast());
+        self.ends.last.set(record.cast());
     }
 
     /// Memory for a record.
     #[inline]
     fn reserve(&self, size: usize, align: usize) -> *mut u8 {
-        let place = self.free.get().map_addr(|a| a.wrapping_add(align - 1) & !(align - 1));
-        let left = self.end.get().addr().checked_sub(place.addr());
+        let place = self.ends.free.get().map_addr(|a| a.wrapping_add(align - 1) & !(align - 1));
+        let left = self.ends.end.get().addr().checked_sub(place.addr());
         if left.is_some_and(|left| size <= left) {
-            self.free.set(place.wrapping_add(size));
+            self.ends.free.set(place.wrapping_add(size));
             return place;
         }
         self.reserve_slow(size, align)
@@ -294,24 +299,24 @@ impl<'f, R> Frame<'f, R> {
     #[cold]
     #[inline(never)]
     fn reserve_slow(&self, size: usize, align: usize) -> *mut u8 {
-        let mut blocks = self.blocks.take();
+        let mut blocks = self.ends.blocks.take();
         let (free, end) = blocks.add(size + align);
-        self.blocks.set(blocks);
-        self.free.set(free);
-        self.end.set(end);
+        self.ends.blocks.set(blocks);
+        self.ends.free.set(free);
+        self.ends.end.set(end);
         self.reserve(size, align)
     }
 
     /// Takes the record added last.
     #[inline]
     fn pop(&self) -> Option<*mut Head<R>> {
-        let last = self.last.get();
+        let last = self.ends.last.get();
         if last.is_null() {
             return None;
         }
         // SAFETY: a record in the list was written by `defer` and lies in the room or in a block
         // of this frame, both of which stay until `close`.
-        self.last.set(unsafe { (*last).before });
+        self.ends.last.set(unsafe { (*last).before });
         Some(last)
     }
 
@@ -340,8 +345,8 @@ impl<'f, R> Frame<'f, R> {
     /// Gives the blocks back. No record is left.
     #[inline]
     fn close(&self) {
-        debug_assert!(self.last.get().is_null());
-        let blocks = self.blocks.take();
+        debug_assert!(self.ends.last.get().is_null());
+        let blocks = self.ends.blocks.take();
         if !blocks.is_empty() {
             blocks.give_back();
         }

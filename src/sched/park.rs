@@ -114,7 +114,6 @@ pub(crate) fn park_forever(reason: WaitReason) -> ! {
 /// which pairs its own calls and returns across the stacks.
 #[inline(always)]
 pub(crate) fn yield_now() {
-    super::goexit::point();
     let (Some(m), false) = (current(), std::thread::panicking()) else {
         return crate::sys::thread::os_yield();
     };
