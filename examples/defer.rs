@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release --example defer`
 
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::cell::RefCell;
 
 /// Go's named result: the deferred call changes it after the return.

@@ -104,7 +104,11 @@ impl Names {
             let mut all = Vec::new();
             each_call(pc, &mut |name, place| {
                 let text = format!("{name}(...)\n{place}").into();
-                all.push(Function { name: name.to_owned(), text, of_runtime: of_runtime(name) });
+                all.push(Function {
+                    name: name.to_owned(),
+                    text,
+                    of_runtime: of_runtime(name) || in_runtime_file(place),
+                });
             });
             all.into()
         };
@@ -159,6 +163,25 @@ fn each_call(pc: usize, f: &mut dyn FnMut(&str, &str)) {
     if !found {
         f(&format!("{pc:#x}"), "");
     }
+}
+
+/// As [`of_runtime`], by the source file: with line tables alone as debug information a name says
+/// nothing of where its function belongs.
+fn in_runtime_file(place: &str) -> bool {
+    const MACHINERY: &[&str] = &[
+        "/library/std/src/panic",
+        "/library/core/src/panic",
+        "/library/std/src/sys/",
+        "/library/std/src/thread/",
+        "/library/std/src/rt.rs",
+        "/library/core/src/ops/function.rs",
+        "/library/alloc/src/boxed.rs",
+        "/backtrace-0",
+        "/corosensei-0",
+    ];
+    /// Where this crate was compiled; a build that remaps its paths shows our frames, too.
+    const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
+    MACHINERY.iter().any(|m| place.contains(m)) || place.trim_start().starts_with(OWN)
 }
 
 /// Whether a function is machinery between the program's own functions: ours, the panic's, the

@@ -123,6 +123,8 @@ pub(super) fn let_crashes_win() {
             break;
         }
         yield_now();
+        // A yield with nobody waiting takes no time at all; the others may be on other threads.
+        crate::sys::thread::os_yield();
     }
     if CRASHING.load(Ordering::SeqCst) > 0 {
         park_forever(WaitReason::PanicWait);

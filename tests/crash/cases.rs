@@ -108,7 +108,7 @@ pub(crate) const WITH_ENV: &[Case] = &[
         .then(&["\n\ngoroutine 1 ["]),
     Case::new("level_system", str_value, 2, "panic: a text\n\ngoroutine ")
         .env(&[("GORT_TRACEBACK", "system")])
-        .then(&["gort::", "\n\ngoroutine 1 [chan receive (nil chan)]:\ngort::"]),
+        .then(&["gort", "\n\ngoroutine 1 [chan receive (nil chan)]:\n", "suspend", "gort_"]),
     Case::new("level_crash", str_value, SIGNAL + 6, "panic: a text\n\ngoroutine ")
         .env(&[("GORT_TRACEBACK", "crash")]),
     Case::new(
