@@ -43,9 +43,20 @@ pub(crate) fn stack_dump() -> String {
     text
 }
 
+/// Whether the world is stopped for a report.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum World {
+    Stop,
+    /// The caller may hold a lock of the scheduler's: what it gets has to do.
+    Leave,
+}
+
 /// For a process that is about to end: every goroutine but `except`, whose stack has been printed.
-pub(super) fn others(out: &mut dyn Write, except: Option<u64>, level: Level) -> fmt::Result {
-    let mut all = sched::while_stopped(Some(TRIES), note_all);
+fn others(out: &mut dyn Write, except: Option<u64>, level: Level, world: World) -> fmt::Result {
+    let mut all = match world {
+        World::Stop => sched::while_stopped(Some(TRIES), note_all),
+        World::Leave => note_all(),
+    };
     all.retain(|n| Some(n.id) != except);
     write(out, &all, level.shows_runtime())
 }
@@ -119,19 +130,19 @@ pub(super) fn fatal(text: &str) -> ! {
             let _ = names.write_creator(&mut out, g.created.get(), g.parent.get());
         }
         if own.is_none() || level.shows_all() {
-            let _ = print_others(own.map(|g| g.id.get()), level);
+            let _ = print_others(own.map(|g| g.id.get()), level, World::Leave);
         }
     }
     super::level::end()
 }
 
 /// Prints all others, one write for each few: a report must come out as far as it gets.
-pub(super) fn print_others(except: Option<u64>, level: Level) -> fmt::Result {
+pub(super) fn print_others(except: Option<u64>, level: Level, world: World) -> fmt::Result {
     let mut buffered = Buffered(String::new());
     if except.is_some() {
         writeln!(buffered)?;
     }
-    let end = others(&mut buffered, except, level);
+    let end = others(&mut buffered, except, level, world);
     buffered.flush()?;
     end
 }
@@ -158,7 +169,7 @@ pub(super) fn quit() -> ! {
     let _ = writeln!(out, "SIGQUIT: quit\n");
     let level = super::level::get();
     if level != Level::None {
-        let _ = print_others(None, level);
+        let _ = print_others(None, level, World::Stop);
     }
     super::level::end()
 }

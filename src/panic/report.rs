@@ -41,7 +41,7 @@ pub(super) fn unrecovered(payload: &(dyn Any + Send), mut known: Box<Known>) {
         let level = super::level::get();
         if crash && level.shows_all() {
             let own = current().and_then(|m| m.curg()).map(|g| g.id.get());
-            let _ = super::dump::print_others(own, level);
+            let _ = super::dump::print_others(own, level, super::dump::World::Stop);
         }
     }
     if !crash {
