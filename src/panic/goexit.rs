@@ -3,21 +3,6 @@
 
 use crate::sched::current::current;
 use crate::sched::goexit::raise;
-use std::fmt;
-
-/// How a goroutine ended that called [`runtime::goexit`](crate::runtime::goexit): the payload of
-/// the `Err` that its `JoinHandle` yields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Goexit;
-
-impl fmt::Display for Goexit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the goroutine called goexit")
-    }
-}
-
-impl std::error::Error for Goexit {}
 
 /// Ends the calling goroutine.
 pub(crate) fn goexit() -> ! {

@@ -46,7 +46,8 @@ fn install() {
 /// Keeps what is known of the panic; false if it is not ours.
 fn record(info: &PanicHookInfo<'_>) -> bool {
     let ours = in_goroutine();
-    if !ours && !inside_func() {
+    // The end of the process is near and nobody will report it.
+    if !unwinds(info) || !ours && !inside_func() {
         return false;
     }
     let location = info.location().map(|l| l.to_string().into_boxed_str());
@@ -54,6 +55,16 @@ fn record(info: &PanicHookInfo<'_>) -> bool {
     known.pending = ours.then(Pending::new);
     Box::new(known).leave();
     true
+}
+
+/// Whether the panic will unwind at all: not one that says that another must not go on. The standard
+/// library's word on it is not stable; its messages are what there is.
+fn unwinds(info: &PanicHookInfo<'_>) -> bool {
+    let text = super::value::text(info.payload()).unwrap_or_default();
+    !matches!(
+        text,
+        "panic in a destructor during cleanup" | "panic in a function that cannot unwind"
+    )
 }
 
 /// Whether the caller is a goroutine, and not a main one.

@@ -22,13 +22,13 @@ mod start;
 mod unwind;
 mod value;
 
+pub use crate::sched::goexit::Goexit;
 pub use defer::{Deferred, Frame, func};
 pub(crate) use dump::stack_dump;
 pub(crate) use entry::{
     End, catch, drop_quietly, end_by_report, go, main_ends, outlive, refuse,
     start as start_goroutine,
 };
-pub use goexit::Goexit;
 pub(crate) use goexit::goexit;
 pub use guard::Defer;
 pub(crate) use start::{ensure_started, start_runtime};

@@ -1,6 +1,6 @@
 //! How far a goroutine's goexit has come, and how it goes on when somebody stopped its unwind.
 //!
-//! Goexit is an unwind with the payload [`Exiting`]. `catch_unwind` of the user's can stop it, and
+//! Goexit is an unwind with the payload [`Goexit`]. `catch_unwind` of the user's can stop it, and
 //! must not be able to keep the goroutine: the goroutine's [`Stage`] says `Unwinding` from the call
 //! of goexit on, except while code of ours has caught it and runs deferred calls (`Handling`). A
 //! goroutine that enters the runtime with `Unwinding` while it does not unwind has been stopped:
@@ -13,11 +13,22 @@
 use super::current::current;
 use crate::g::{GRef, Stage};
 use std::any::Any;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The payload of the unwind.
-#[derive(Debug)]
-pub(crate) struct Exiting;
+/// How a goroutine ended that called [`runtime::goexit`](crate::runtime::goexit): the payload of
+/// the `Err` that its `JoinHandle` yields, and of the unwind on the way there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Goexit;
+
+impl fmt::Display for Goexit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the goroutine called goexit")
+    }
+}
+
+impl std::error::Error for Goexit {}
 
 /// Relaxed everywhere: only a goroutine's own thread changes what it must see of it.
 static EXITING: Count = Count(AtomicUsize::new(0));
@@ -49,7 +60,7 @@ fn go_on() {
 /// Starts, or goes on with, the calling goroutine's goexit.
 pub(crate) fn raise() -> ! {
     unwinding();
-    std::panic::resume_unwind(Box::new(Exiting))
+    std::panic::resume_unwind(Box::new(Goexit))
 }
 
 /// The unwind was raised again after it had been caught: by [`raise`], or as a panic that came up
@@ -90,5 +101,5 @@ fn forget() -> bool {
 
 /// Whether an unwind's payload is goexit's.
 pub(crate) fn is_exiting(payload: &(dyn Any + Send)) -> bool {
-    payload.is::<Exiting>()
+    payload.is::<Goexit>()
 }

@@ -70,7 +70,7 @@ pub(crate) const CASES: &[Case] = cases! {
     two_at_once: 2, "panic: ", then(&["[running]:\n", "created by ", "panic: ", "[running]:\n", "created by "]);
     main_returns_while_panicking: 2, "panic: the crash wins\n\n";
     main_returns_while_printing: 2, "panic: slow to say\n\n";
-    panic_in_hook: SIGNAL + 6, "";
+    panic_in_destructor: SIGNAL + 6, "\nthread ", then(&["panic in a destructor during cleanup", "aborting"]);
     deadlock: 2, ASLEEP, then(&["goroutine 1 [chan receive]:\ncrash::programs::deadlock::{{closure}}(...)\n\t", "programs.rs:"]), never(&["created by"]);
     deadlock_nil: 2, ASLEEP, then(&["goroutine 1 [chan receive (nil chan)]:\n"]);
     deadlock_nil_send: 2, ASLEEP, then(&["goroutine 1 [chan send (nil chan)]:\n"]);

@@ -270,7 +270,7 @@ programs! {
             let _ = c.recv();
         });
     }
-    panic_in_hook {
+    panic_in_destructor {
         struct Both;
         impl Drop for Both { fn drop(&mut self) { panic!("while unwinding") } }
         crash(|| { let _both = Both; panic!("first") });
