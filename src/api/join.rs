@@ -4,7 +4,7 @@ use crate::base::oneshot::Oneshot;
 use crate::g::{Site, WaitReason};
 use crate::panic::{End, Goexit, catch, drop_quietly, refuse, start_goroutine};
 use crate::sched::join::{self, Cell};
-use crate::sched::{Me, Options, Task, park, ready};
+use crate::sched::{Choice, Me, Options, Task, park, ready};
 use crate::stack;
 use std::any::Any;
 use std::fmt;
@@ -92,7 +92,7 @@ where
         unsafe { finish(cell, result, &watch) };
         drop(watch);
     };
-    // SAFETY: passed on.
+    // SAFETY: passed on; started above.
     match unsafe { start_goroutine(options, body) } {
         Ok(id) => Ok(JoinHandle { cell, id, _result: PhantomData }),
         Err(e) => {
@@ -262,7 +262,8 @@ impl Builder {
 
     fn options(self, site: Option<Site>) -> io::Result<Options> {
         let class = self.stack_size.map(class_of).transpose()?;
-        Ok(Options { class, name: self.name.map(Into::into), is_main: false, site })
+        let choice = Choice { class, name: self.name.map(Into::into), is_main: false };
+        Ok(Options { site, choice: Some(Box::new(choice)) })
     }
 }
 

@@ -79,10 +79,11 @@ impl<'scope> Scope<'scope, '_> {
     where
         F: FnOnce() -> R + Send + 'scope,
     {
+        crate::panic::ensure_started();
         let tie = self.tie();
         let body = crate::panic::end_by_report(f, move || drop(tie));
         // SAFETY: `scope` returns only after `tie` is dropped, hence after `f` and all it borrows
-        // have been used for the last time; 'scope outlives that.
+        // have been used for the last time; 'scope outlives that. Started above.
         if let Err(e) = unsafe { crate::panic::start_goroutine(Options::here(), body) } {
             refuse(&e);
         }

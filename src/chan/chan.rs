@@ -67,7 +67,7 @@ impl<T: Send> Chan<T> {
     /// # Panics
     /// With `send on closed channel`, if the channel is closed or is closed meanwhile; `v` is
     /// dropped.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, v: T) {
         goexit::point();
         let Some(core) = &self.0 else { park_forever(WaitReason::ChanSendNil) };
@@ -78,7 +78,7 @@ impl<T: Send> Chan<T> {
     }
 
     /// Receives a value; blocks until there is one. `None` once the channel is closed and drained.
-    #[inline]
+    #[inline(always)]
     #[must_use = "a received value is lost unless it is used"]
     pub fn recv(&self) -> Option<T> {
         goexit::point();

@@ -98,7 +98,8 @@ pub(crate) fn drop_quietly<T>(value: T) {
 /// When no goroutine can be made.
 #[inline]
 pub(crate) fn go<R>(options: Options, f: impl FnOnce() -> R + Send + 'static) {
-    // SAFETY: `f` is 'static.
+    super::ensure_started();
+    // SAFETY: `f` is 'static, and the runtime was started above.
     if let Err(e) = unsafe { start(options, end_by_report(f, || ())) } {
         refuse(&e);
     }
@@ -121,11 +122,9 @@ pub(crate) fn end_by_report<R>(f: impl FnOnce() -> R, after: impl FnOnce()) -> i
 /// [`Exhausted`] when no stack can be had.
 ///
 /// # Safety
-/// What `f` borrows outlives the goroutine, and `f` does not unwind.
+/// What `f` borrows outlives the goroutine, and `f` does not unwind. The runtime was started.
 #[inline]
 pub(crate) unsafe fn start<F: FnOnce()>(options: Options, f: F) -> Result<u64, Exhausted> {
-    super::start::ensure_started();
-    goexit::point();
     if size_of::<F>() > MAX_INLINE_CLOSURE {
         let f = Box::new(f);
         // SAFETY: passed on.

@@ -1,6 +1,7 @@
 //! Start of the runtime together with what belongs to panics: the hook, the watch for overflows.
 
 use crate::sched::boot::{self, Refused, Settings};
+use crate::sched::{SCHED, goexit};
 
 /// Starts the runtime, or checks that it runs with `wanted` (`None`: start with the defaults, accept
 /// whatever runs).
@@ -8,12 +9,13 @@ use crate::sched::boot::{self, Refused, Settings};
 /// # Errors
 /// What is in the way, in words.
 pub(crate) fn start_runtime(wanted: Option<Settings>) -> Result<(), String> {
+    // Before anyone can start a goroutine.
+    super::hook::ensure_installed();
+    crate::base::fatal::report_by(super::dump::fatal);
     match boot::start(wanted) {
         Ok(fresh) => {
             if fresh {
-                super::hook::ensure_installed();
                 super::overflow::watch();
-                crate::base::fatal::report_by(super::dump::fatal);
                 crate::sched::on_quit(|| super::dump::quit());
             }
             Ok(())
@@ -25,13 +27,23 @@ pub(crate) fn start_runtime(wanted: Option<Settings>) -> Result<(), String> {
     }
 }
 
-/// Starts the runtime with its defaults unless it runs already.
+/// Starts the runtime with its defaults unless it runs already; a point at which a stopped goexit
+/// goes on.
 ///
 /// # Panics
 /// When the system refuses.
 #[inline]
 pub(crate) fn ensure_started() {
+    if SCHED.odd() {
+        look_twice();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn look_twice() {
     if !boot::is_started() {
         start_runtime(None).unwrap_or_else(|e| panic!("gort: cannot start: {e}"));
     }
+    goexit::point();
 }

@@ -8,8 +8,8 @@
 
 use super::current;
 use super::m::M;
-use super::spawn::{Options, dead, prepare};
-use super::{SCHED, idle, ready, run, sysmon, world};
+use super::spawn::{Choice, Options, dead, prepare};
+use super::{NOT_STARTED, SCHED, idle, ready, run, sysmon, world};
 use crate::base::atomic::Ordering;
 use crate::stack::{DEFAULT_MAX_STACK, Exhausted, Ladder};
 use crate::sys;
@@ -91,7 +91,7 @@ pub(crate) fn start(wanted: Option<Settings>) -> Result<bool, Refused> {
     sys::thread::register_barrier();
     sys::cpu::num_cpu(); // the count at start is the one that stays
     let procs = settings.procs.unwrap_or_else(sys::cpu::default_procs).min(world::MAX_PROCS);
-    SCHED.custom_procs.store(settings.procs.is_some(), Ordering::Relaxed);
+    SCHED.steady.custom_procs.store(settings.procs.is_some(), Ordering::Relaxed);
     sysmon::start().map_err(Refused::Thread)?;
     super::ensure_p(procs - 1);
     let mut inner = SCHED.inner.lock();
@@ -102,6 +102,8 @@ pub(crate) fn start(wanted: Option<Settings>) -> Result<bool, Refused> {
     }
     drop(inner);
     SETTINGS.get_or_init(|| settings);
+    // Release: pairs with the Acquire in `Sched::odd`.
+    SCHED.steady.odd.fetch_sub(NOT_STARTED, Ordering::Release);
     sysmon::begin();
     Ok(true)
 }
@@ -122,7 +124,8 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
             note.wake();
         }
     };
-    let options = Options { is_main: true, ..Options::default() };
+    let choice = Choice { is_main: true, ..Choice::default() };
+    let options = Options { choice: Some(Box::new(choice)), site: None };
     let _alt_stack = sys::signal::AltStack::enter();
     let m = M::for_caller();
     current::set(Some(m));

@@ -7,14 +7,15 @@
 //! [`point`] raises the payload again. Where nothing of the runtime is entered any more, the
 //! goroutine's end finds the stage ([`ended`]).
 //!
-//! `EXITING` counts the goroutines whose stage is not `None`, so that [`point`] is one load of a word
-//! that is rarely written.
+//! `Steady::odd` counts the goroutines whose stage is not `None`, so that [`point`] is one load of a
+//! word that is rarely written. No ordering is needed for that: a goroutine looks for itself only.
 
+use super::SCHED;
 use super::current::current;
 use crate::g::{GRef, Stage};
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 /// How a goroutine ended that called [`runtime::goexit`](crate::runtime::goexit): the payload of
 /// the `Err` that its `JoinHandle` yields, and of the unwind on the way there.
@@ -30,13 +31,6 @@ impl fmt::Display for Goexit {
 
 impl std::error::Error for Goexit {}
 
-/// Relaxed everywhere: only a goroutine's own thread changes what it must see of it.
-static EXITING: Count = Count(AtomicUsize::new(0));
-
-/// Read at every operation: alone on its cache line, which nobody writes as a rule.
-#[repr(align(128))]
-struct Count(AtomicUsize);
-
 fn me() -> Option<GRef> {
     current().and_then(|m| m.curg())
 }
@@ -45,12 +39,13 @@ fn me() -> Option<GRef> {
 /// may block, yield or start something; never while a lock is held.
 #[inline]
 pub(crate) fn point() {
-    if EXITING.0.load(Ordering::Relaxed) != 0 {
+    if SCHED.odd() {
         go_on();
     }
 }
 
 #[cold]
+#[inline(never)]
 fn go_on() {
     if me().is_some_and(|g| g.goexit.get() == Stage::Unwinding) && !std::thread::panicking() {
         raise();
@@ -68,13 +63,13 @@ pub(crate) fn raise() -> ! {
 pub(crate) fn unwinding() {
     let Some(g) = me() else { return };
     if g.goexit.replace(Stage::Unwinding) == Stage::None {
-        EXITING.0.fetch_add(1, Ordering::Relaxed);
+        SCHED.steady.odd.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// Code of ours has caught the unwind and will raise it again. Whether there was one.
 pub(crate) fn handling() -> bool {
-    EXITING.0.load(Ordering::Relaxed) != 0
+    SCHED.odd()
         && me().is_some_and(|g| {
             let going = g.goexit.get() == Stage::Unwinding;
             if going {
@@ -87,14 +82,14 @@ pub(crate) fn handling() -> bool {
 /// At the goroutine's end: whether it has called goexit, stopped or not.
 #[inline]
 pub(crate) fn ended() -> bool {
-    EXITING.0.load(Ordering::Relaxed) != 0 && forget()
+    SCHED.odd() && forget()
 }
 
 #[cold]
 fn forget() -> bool {
     let exited = me().is_some_and(|g| g.goexit.replace(Stage::None) != Stage::None);
     if exited {
-        EXITING.0.fetch_sub(1, Ordering::Relaxed);
+        SCHED.steady.odd.fetch_sub(1, Ordering::Relaxed);
     }
     exited
 }

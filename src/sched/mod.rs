@@ -83,7 +83,7 @@ pub(crate) use self::{
     ready::ready,
     sleep::sleep_until,
     spawn::all_goroutines,
-    spawn::{Options, spawn},
+    spawn::{Choice, Options, spawn},
     state::*,
     sysmon::{on_quit, waited_seconds},
     task::{Me, Task},

@@ -19,17 +19,24 @@ const AHEAD: usize = 8;
 /// Most slots made at once.
 const BATCH: usize = 16;
 
-/// What a spawner can choose.
+/// What is known of a goroutine when it starts. Small: every spawn passes it on.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
+    /// Where in the program it is started.
+    pub(crate) site: Option<Site>,
+    /// What its spawner has chosen.
+    pub(crate) choice: Option<Box<Choice>>,
+}
+
+/// What a spawner can choose.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
     /// A stack of its own size class instead of the ladder's.
     pub(crate) class: Option<u8>,
     /// For people.
     pub(crate) name: Option<Box<str>>,
     /// The goroutine that `run` waits for.
     pub(crate) is_main: bool,
-    /// Where in the program it is started.
-    pub(crate) site: Option<Site>,
 }
 
 impl Options {
@@ -37,7 +44,7 @@ impl Options {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn here() -> Self {
-        Self { site: Some(Site::here()), ..Self::default() }
+        Self { site: Some(Site::here()), choice: None }
     }
 }
 
@@ -86,9 +93,9 @@ pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, E
 /// [`Exhausted`] when no stack can be had.
 #[inline]
 pub(super) fn dead(p: Option<&P>, options: &Options) -> Result<GRef, Exhausted> {
-    match options.class {
-        None => take(p),
-        Some(class) => take_off_ladder(class),
+    match &options.choice {
+        Some(choice) if let Some(class) = choice.class => take_off_ladder(class),
+        _ => take(p),
     }
 }
 
@@ -106,10 +113,11 @@ pub(super) unsafe fn prepare<F: FnOnce()>(
 ) {
     g.id.set(p::next_id(p));
     g.parent.set(m.and_then(M::curg).map_or(0, |g| g.id.get()));
-    g.is_main.set(options.is_main);
     g.created.set(options.site);
-    if options.name.is_some() {
-        g.name.set(options.name);
+    g.is_main.set(false);
+    if let Some(choice) = options.choice {
+        g.is_main.set(choice.is_main);
+        g.name.set(choice.name);
     }
     // SAFETY: the caller holds the goroutine; the rest is its promise.
     unsafe { g.prepare(f) };

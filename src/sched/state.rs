@@ -19,12 +19,8 @@ pub(crate) const DEFAULT_MAX_THREADS: usize = 10_000;
 
 /// Everything the Ms share.
 pub(crate) struct Sched {
-    /// Number of Ps in use: `GOMAXPROCS`. Changes only while the world is stopped.
-    pub(super) procs: AtomicU32,
-    /// The world is being stopped: every M gives its P up when it looks for work.
-    pub(super) stopping: AtomicBool,
-    /// GOMAXPROCS was set by a person: no automatic updates.
-    pub(super) custom_procs: AtomicBool,
+    /// What every operation reads.
+    pub(super) steady: Steady,
     /// Runnable goroutines of nobody in particular.
     pub(crate) global: Global<G>,
     /// Who looks for work, and how many Ps are idle.
@@ -50,6 +46,26 @@ pub(crate) struct Sched {
     pub(super) cells: FreeGlobal<JoinCell>,
 }
 
+/// In [`Steady::odd`]: the runtime has not been started.
+pub(super) const NOT_STARTED: u32 = 1 << 31;
+
+/// What is read at every operation and written rarely: alone on its cache lines.
+#[repr(align(128))]
+#[derive(Debug)]
+pub(super) struct Steady {
+    /// Number of Ps in use: `GOMAXPROCS`. Changes only while the world is stopped.
+    procs: AtomicU32,
+    /// The world is being stopped: every M gives its P up when it looks for work.
+    pub(super) stopping: AtomicBool,
+    /// GOMAXPROCS was set by a person: no automatic updates.
+    pub(super) custom_procs: AtomicBool,
+    /// 0 as a rule. [`NOT_STARTED`], and how many goroutines have called goexit and have not ended
+    /// (`goexit.rs`): what a call into the runtime asks first, in one load.
+    pub(super) odd: AtomicU32,
+    /// The monitor's clock (`sysmon.rs`).
+    pub(super) second: AtomicU32,
+}
+
 /// What the scheduler's lock guards.
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -69,9 +85,13 @@ pub(super) struct Inner {
 
 /// The scheduler.
 pub(crate) static SCHED: Sched = Sched {
-    procs: AtomicU32::new(0),
-    stopping: AtomicBool::new(false),
-    custom_procs: AtomicBool::new(false),
+    steady: Steady {
+        procs: AtomicU32::new(0),
+        stopping: AtomicBool::new(false),
+        custom_procs: AtomicBool::new(false),
+        odd: AtomicU32::new(NOT_STARTED),
+        second: AtomicU32::new(0),
+    },
     global: Global::new(),
     spin: Spin::new(),
     clock: Clock::new(),
@@ -105,7 +125,7 @@ impl Sched {
     /// GOMAXPROCS.
     #[inline]
     pub(crate) fn procs(&self) -> usize {
-        self.procs.load(Ordering::Relaxed) as usize
+        self.steady.procs.load(Ordering::Relaxed) as usize
     }
 
     /// Changes the limit of threads, returns the old one. Ends the process if more exist (Go).
@@ -134,12 +154,19 @@ impl Sched {
             // SAFETY: it came from the Box above; only an M with a P looks at it, and none has one.
             drop(unsafe { Box::from_raw(old) });
         }
-        self.procs.store(n as u32, Ordering::Release);
+        self.steady.procs.store(n as u32, Ordering::Release);
+    }
+
+    /// Whether calls into the runtime must look twice: it is not started, or somebody exits.
+    #[inline]
+    pub(crate) fn odd(&self) -> bool {
+        // Acquire: pairs with the Release at the end of the start.
+        self.steady.odd.load(Ordering::Acquire) != 0
     }
 
     #[inline]
     pub(super) fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.steady.stopping.load(Ordering::Relaxed)
     }
 }
 

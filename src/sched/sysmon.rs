@@ -14,7 +14,7 @@
 use super::p::P;
 use super::trace::Trace;
 use super::{Inner, SCHED, clock, deadlock, idle, world};
-use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::base::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::g::GRef;
 use crate::sys;
 use crate::sys::note::Note;
@@ -38,16 +38,22 @@ static NOTE: Note = Note::new();
 /// There are Ps to look at.
 static READY: Note = Note::new();
 
-/// Seconds since the monitor began, as it last looked: what a park can afford to know of time.
-static SECOND: AtomicU32 = AtomicU32::new(0);
 /// What SIGQUIT calls for, and that it came.
 static ON_QUIT: OnceLock<fn()> = OnceLock::new();
 static QUIT: AtomicBool = AtomicBool::new(false);
 
-/// The monitor's clock.
+/// Seconds since the monitor began, as it last looked: what a park can afford to know of time.
 #[inline]
 pub(super) fn second() -> u32 {
-    SECOND.load(Ordering::Relaxed)
+    SCHED.steady.second.load(Ordering::Relaxed)
+}
+
+/// Sets that clock.
+fn tell(now: u64) {
+    let second = (now.saturating_sub(STARTED.load(Ordering::Relaxed)) / SECOND_NS) as u32;
+    if second != self::second() {
+        SCHED.steady.second.store(second, Ordering::Relaxed);
+    }
 }
 
 /// For how long a goroutine has been parked.
@@ -98,6 +104,7 @@ pub(super) fn begin() {
 pub(super) fn rouse(inner: &mut Inner) {
     if inner.sysmon_asleep {
         inner.sysmon_asleep = false;
+        tell(sys::clock::now());
         NOTE.wake();
     }
 }
@@ -134,10 +141,7 @@ impl Monitor {
             sys::thread::nap(delay);
             let now = sys::clock::now();
             quit_if_told();
-            let second = (now - started) / SECOND_NS;
-            if second != u64::from(SECOND.load(Ordering::Relaxed)) {
-                SECOND.store(second as u32, Ordering::Relaxed);
-            }
+            tell(now);
             if self.look(now) {
                 quiet = 0
             } else {
@@ -209,7 +213,7 @@ fn blocked(p: &P) -> bool {
 
 /// Adapts GOMAXPROCS to the affinity mask and the cgroup's quota.
 fn follow_limits() {
-    if !SCHED.custom_procs.load(Ordering::Relaxed) {
+    if !SCHED.steady.custom_procs.load(Ordering::Relaxed) {
         let n = sys::cpu::default_procs();
         if n != SCHED.procs() {
             world::follow_procs(n);

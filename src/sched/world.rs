@@ -25,7 +25,7 @@ pub(crate) fn set_procs(n: usize, custom: bool) -> usize {
         return SCHED.procs();
     }
     lock();
-    SCHED.custom_procs.store(custom, Ordering::Relaxed);
+    SCHED.steady.custom_procs.store(custom, Ordering::Relaxed);
     let old = change_procs(n);
     SCHED.world.unlock();
     old
@@ -34,7 +34,7 @@ pub(crate) fn set_procs(n: usize, custom: bool) -> usize {
 /// Adapts the number of Ps to the machine, unless a person has chosen one meanwhile.
 pub(super) fn follow_procs(n: usize) {
     lock();
-    if !SCHED.custom_procs.load(Ordering::Relaxed) {
+    if !SCHED.steady.custom_procs.load(Ordering::Relaxed) {
         change_procs(n);
     }
     SCHED.world.unlock();
@@ -97,7 +97,7 @@ pub(crate) fn while_stopped<R>(tries: Option<u32>, f: impl FnOnce() -> R) -> R {
 /// Stops everyone but the caller. Inside the runtime.
 fn stop(m: Option<&'static M>) {
     let mut inner = SCHED.inner.lock();
-    SCHED.stopping.store(true, Ordering::SeqCst);
+    SCHED.steady.stopping.store(true, Ordering::SeqCst);
     inner.running = SCHED.procs();
     SCHED.stopped.clear();
     if m.and_then(M::p).is_some() {
@@ -207,7 +207,7 @@ fn start(m: Option<&'static M>, n: usize) {
         own = Some(p_at(0));
     }
     let mut inner = SCHED.inner.lock();
-    SCHED.stopping.store(false, Ordering::SeqCst);
+    SCHED.steady.stopping.store(false, Ordering::SeqCst);
     let mut busy = Vec::new();
     for p in (0..n).rev().map(p_at) {
         if own.is_some_and(|own| own.id == p.id) {

@@ -130,12 +130,13 @@ impl WaitGroup {
                 self.0.done();
             }
         }
+        crate::panic::ensure_started();
         self.add(1);
         let undo = Undo(self);
         let group = self.clone();
         // If a panic ends the process, nobody goes on as if all were well.
         let body = crate::panic::end_by_report(f, move || group.done());
-        // SAFETY: `f` is 'static.
+        // SAFETY: `f` is 'static, and the runtime was started above.
         if let Err(e) = unsafe { crate::panic::start_goroutine(Options::here(), body) } {
             crate::panic::refuse(&e);
         }
