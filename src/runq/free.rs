@@ -98,6 +98,18 @@ impl<T> FreeLocal<T> {
         x
     }
 
+    /// The element freed last, if there is one here.
+    #[inline]
+    pub(crate) fn pop_here(&self) -> Option<NonNull<T>> {
+        let mut hot = self.hot.replace(Magazine::EMPTY);
+        if hot.len == 0 {
+            hot = self.cold.replace(Magazine::EMPTY);
+        }
+        let x = hot.pop();
+        self.hot.set(hot);
+        x
+    }
+
     /// What the [`pop`](Self::pop) after `ahead` others will return, if it is near: for the owner to
     /// prefetch.
     #[inline]

@@ -5,6 +5,7 @@
 use super::alarm::Timed;
 use super::m::M;
 use super::p::P;
+use super::runnable::Runnable;
 use super::{SCHED, clock, idle, world};
 use crate::g::GRef;
 use crate::runq::Global;
@@ -32,7 +33,7 @@ pub(super) fn next(m: &'static M) -> GRef {
         let found = local(p).or_else(|| global_batch(m, p)).or_else(|| steal(m, p));
         if let Some(g) = found {
             p.learn(g);
-            return g;
+            return g.into_goroutine(m);
         }
         idle::rest(m);
     }
@@ -40,7 +41,7 @@ pub(super) fn next(m: &'static M) -> GRef {
 
 /// From what the P has to itself, and every 61st time from what all share.
 #[inline]
-fn local(p: &'static P) -> Option<GRef> {
+fn local(p: &'static P) -> Option<Runnable> {
     if p.timers.next() != sys::clock::NEVER {
         run_timers(p, p, sys::clock::now());
     }
@@ -50,30 +51,35 @@ fn local(p: &'static P) -> Option<GRef> {
     {
         return Some(g);
     }
-    p.replace_next(None).or_else(|| p.pop()).or_else(|| p.yielded.pop())
+    p.replace_next(None).or_else(|| p.pop()).or_else(|| yielded(p))
 }
 
 /// The oldest of one of the three queues that stand behind `runnext`, each first in its turn: a pair
 /// that talks through `runnext` can go on for ever, and so can the ring or the threads outside.
 #[cold]
-fn fair(p: &'static P, turn: u32) -> Option<GRef> {
+fn fair(p: &'static P, turn: u32) -> Option<Runnable> {
     (turn..turn + 3).find_map(|turn| match turn % 3 {
         0 => global_one(),
-        1 => p.yielded.pop(),
+        1 => yielded(p),
         _ => p.pop(),
     })
 }
 
-fn global_one() -> Option<GRef> {
-    // SAFETY: the global queue holds only GRefs.
-    SCHED.global.pop().map(|g| unsafe { GRef::from_ptr(g) })
+#[inline]
+fn yielded(p: &'static P) -> Option<Runnable> {
+    p.yielded.pop().map(Runnable::goroutine)
+}
+
+fn global_one() -> Option<Runnable> {
+    // SAFETY: the global queue holds only Runnables.
+    SCHED.global.pop().map(|g| unsafe { Runnable::from_ptr(g) })
 }
 
 /// This P's share of the global queue: the first to run, the rest to the ring. On its way there the
 /// rest is in neither, for an M that looks for the last time just then: so it is submitted anew,
 /// unless this M spins and is going to wake another by itself (`spin.rs`, "Work on its way").
 #[inline]
-fn global_batch(m: &'static M, p: &'static P) -> Option<GRef> {
+fn global_batch(m: &'static M, p: &'static P) -> Option<Runnable> {
     if SCHED.global.is_empty() {
         return None;
     }
@@ -95,7 +101,7 @@ pub(super) fn run_timers(p: &'static P, from: &P, now: u64) {
 }
 
 /// Takes from other Ps, as a spinning M.
-fn steal(m: &'static M, p: &'static P) -> Option<GRef> {
+fn steal(m: &'static M, p: &'static P) -> Option<Runnable> {
     let procs = SCHED.procs();
     if procs == 1 {
         return None;
@@ -123,15 +129,15 @@ fn steal(m: &'static M, p: &'static P) -> Option<GRef> {
     None
 }
 
-fn steal_from(p: &'static P, victim: &'static P, last: bool) -> Option<GRef> {
+fn steal_from(p: &'static P, victim: &'static P, last: bool) -> Option<Runnable> {
     if last && victim.timers.next() != sys::clock::NEVER {
         run_timers(p, victim, sys::clock::now());
         if let Some(g) = p.replace_next(None).or_else(|| p.pop()) {
             return Some(g);
         }
     }
-    // SAFETY: we own `p`, whose ring is empty; the victim's ring holds only GRefs.
-    let stolen = unsafe { victim.ring.steal_into(&p.ring).map(|g| GRef::from_ptr(g)) };
+    // SAFETY: we own `p`, whose ring is empty; the victim's ring holds only Runnables.
+    let stolen = unsafe { victim.ring.steal_into(&p.ring).map(|g| Runnable::from_ptr(g)) };
     if stolen.is_none() && last && victim.has_next() {
         return steal_next(victim);
     }
@@ -140,7 +146,7 @@ fn steal_from(p: &'static P, victim: &'static P, last: bool) -> Option<GRef> {
 
 /// Takes the goroutine that waits in `runnext` of a P whose M is busy in a goroutine's own code.
 /// One that waits there for a moment only is about to be run, cheaper than we could.
-fn steal_next(victim: &'static P) -> Option<GRef> {
+fn steal_next(victim: &'static P) -> Option<Runnable> {
     let tick = victim.tick();
     sys::thread::nap(NEXT_GRACE_US);
     if victim.tick() != tick || !victim.has_next() {

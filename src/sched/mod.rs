@@ -9,6 +9,7 @@
 //! | `find.rs` `order.rs` | what to run next; stealing |
 //! | `run.rs` | the loop, the one `match` on `Stop` |
 //! | `park.rs` `ready.rs` `task.rs` | the two verbs, and who waits |
+//! | `runnable.rs` `birth.rs` | what queues hold; crowds that have not started |
 //! | `spawn.rs` `join.rs` `goexit.rs` | birth, death, results |
 //! | `alarm.rs` `clock.rs` | what timers do; who sleeps until the next one |
 //! | `world.rs` | stop-the-world, GOMAXPROCS |
@@ -26,6 +27,8 @@
 
 #[cfg(not(any(loom, shuttle)))]
 mod alarm;
+#[cfg(not(any(loom, shuttle)))]
+mod birth;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) mod boot;
 #[cfg(not(any(loom, shuttle)))]
@@ -54,6 +57,8 @@ mod park;
 mod ready;
 #[cfg(not(any(loom, shuttle)))]
 mod run;
+#[cfg(not(any(loom, shuttle)))]
+mod runnable;
 #[cfg(not(any(loom, shuttle)))]
 mod sleep;
 #[cfg(not(any(loom, shuttle)))]

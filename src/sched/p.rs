@@ -7,10 +7,12 @@
 
 use super::alarm::Timed;
 use super::current::current;
+use super::birth::Birth;
 use super::join::Cell as JoinCell;
 use super::m::M;
+use super::runnable::Runnable;
 use crate::base::rng::Rng;
-use crate::g::{G, GRef, Queue};
+use crate::g::{G, Queue};
 use crate::runq::{FreeLocal, Ring};
 use crate::stack::MAX_RUNGS;
 use crate::timer::Timers;
@@ -33,7 +35,7 @@ pub(crate) struct P {
     pub(super) yielded: Queue,
     /// *own*: the lone goroutine the last `ready` left here, and how often in a row such a
     /// goroutine was run by this very P (see `ready.rs`).
-    pub(super) lone: Cell<Option<GRef>>,
+    pub(super) lone: Cell<Option<Runnable>>,
     pub(super) streak: Cell<u8>,
     /// Counts picks; stored by the owner, read by sysmon to see whether the P moves.
     tick: AtomicU32,
@@ -46,6 +48,8 @@ pub(crate) struct P {
     pub(super) free: [FreeLocal<G>; MAX_RUNGS],
     /// *own*: unused join cells.
     pub(super) cells: FreeLocal<JoinCell>,
+    /// *own*: unused birth records.
+    pub(super) births: FreeLocal<Birth>,
     /// *own*: for steal order and select.
     pub(super) rng: Rng,
     /// Runnable goroutines; anyone may steal.
@@ -81,6 +85,7 @@ impl P {
             exited: AtomicU64::new(0),
             free: [const { FreeLocal::new() }; MAX_RUNGS],
             cells: FreeLocal::new(),
+            births: FreeLocal::new(),
             rng: Rng::new(u64::from(id) + crate::sys::clock::now()),
             ring: Ring::new(),
             timers: Timers::new(id),
@@ -91,12 +96,12 @@ impl P {
 
     /// Puts `g` before everything else; returns what was there. Owner only.
     #[inline]
-    pub(super) fn replace_next(&self, g: Option<GRef>) -> Option<GRef> {
+    pub(super) fn replace_next(&self, g: Option<Runnable>) -> Option<Runnable> {
         let new = g.map_or(ptr::null_mut(), |g| g.as_ptr().as_ptr());
         let old = self.runnext.load(Ordering::Relaxed);
         self.runnext.store(new, Ordering::Relaxed);
-        // SAFETY: only GRefs are stored.
-        NonNull::new(old).map(|g| unsafe { GRef::from_ptr(g) })
+        // SAFETY: only Runnables are stored.
+        NonNull::new(old).map(|g| unsafe { Runnable::from_ptr(g) })
     }
 
     /// Whether something is there; from anyone, and only a hint except for the owner.
@@ -112,20 +117,20 @@ impl P {
 
     /// Appends to the ring; when it is full half of it goes to the global queue. Owner only.
     #[inline]
-    pub(super) fn push(&self, g: GRef) {
+    pub(super) fn push(&self, g: Runnable) {
         // SAFETY: the caller owns this P and holds `g`.
         unsafe { self.ring.push(g.as_ptr(), |g| super::SCHED.global.push(g)) };
     }
 
     /// Takes the oldest of the ring. Owner only.
     #[inline]
-    pub(super) fn pop(&self) -> Option<GRef> {
+    pub(super) fn pop(&self) -> Option<Runnable> {
         if let Some(later) = self.ring.peek(AHEAD) {
-            // SAFETY: the ring holds only GRefs.
-            unsafe { GRef::from_ptr(later) }.prefetch();
+            // SAFETY: the ring holds only Runnables.
+            unsafe { Runnable::from_ptr(later) }.prefetch();
         }
-        // SAFETY: the caller owns this P; the ring holds only GRefs.
-        unsafe { self.ring.pop().map(|g| GRef::from_ptr(g)) }
+        // SAFETY: the caller owns this P; the ring holds only Runnables.
+        unsafe { self.ring.pop().map(|g| Runnable::from_ptr(g)) }
     }
 
     /// One more pick; returns its number. Owner only.

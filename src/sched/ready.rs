@@ -20,6 +20,7 @@
 use super::current::current;
 use super::m::M;
 use super::p::P;
+use super::runnable::Runnable;
 use super::task::{Kind, Sleeper, Task};
 use super::{SCHED, idle};
 use crate::g::{GRef, State};
@@ -72,6 +73,12 @@ pub(super) fn submit(g: GRef) {
 /// Queues `g` before everything else on the P the caller holds.
 #[inline]
 pub(super) fn submit_local(p: &'static P, g: GRef) {
+    submit_runnable(p, Runnable::goroutine(g));
+}
+
+/// As [`submit_local`], for what may not have started.
+#[inline]
+pub(super) fn submit_runnable(p: &'static P, g: Runnable) {
     let shared = SCHED.procs() > 1;
     if shared && p.streak.get() < LAZY_AFTER && !p.has_work() && SCHED.spin.idle() > 0 {
         p.lone.set(Some(g));
@@ -108,7 +115,7 @@ pub(super) fn submit_yielded(m: &M, g: GRef) {
 impl P {
     /// Learns from a pick: was the lone goroutine of the last `ready` run by this P?
     #[inline]
-    pub(super) fn learn(&self, picked: GRef) {
+    pub(super) fn learn(&self, picked: Runnable) {
         if let Some(lone) = self.lone.take() {
             let right = lone == picked;
             self.streak.set(if right { (self.streak.get() + 1).min(LAZY_AFTER) } else { 0 });

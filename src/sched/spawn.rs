@@ -4,10 +4,12 @@
 //! taken from the lowest rung that has a dead one or may still create a slot (`stack/ladder.rs`).
 //! Fresh slots are made in growing batches, since touching one costs microseconds.
 
+use super::birth::{self, Birth};
 use super::current::current;
 use super::m::M;
 use super::p::{self, P};
-use super::ready::{submit_global, submit_local};
+use super::ready::{submit_global, submit_local, submit_runnable};
+use super::runnable::Runnable;
 use super::{SCHED, boot, park};
 use crate::base::atomic::Ordering;
 use crate::g::{G, GRef, OFF_LADDER, Site, State};
@@ -46,6 +48,12 @@ impl Options {
     pub(crate) fn here() -> Self {
         Self { site: Some(Site::here()), choice: None }
     }
+
+    /// Whether the goroutine is like any other, so that any free stack will do.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.choice.is_none()
+    }
 }
 
 /// Starts a goroutine that runs `f`, which must catch its panics and fit
@@ -61,8 +69,13 @@ impl Options {
 pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, Exhausted> {
     let m = current();
     let p = m.and_then(M::enter);
-    let g = match dead(p, &options) {
-        Ok(g) => g,
+    let crowd = p.filter(|p| options.is_plain() && Birth::fits::<F>() && birth::is_crowded(p));
+    let reserved = match crowd {
+        Some(p) => take(Some(p), Use::Later),
+        None => dead(p, &options).map(|g| (g, OFF_LADDER)),
+    };
+    let (g, rung) = match reserved {
+        Ok(reserved) => reserved,
         Err(e) => {
             m.inspect(|m| m.leave());
             if m.is_none() || p.is_some() {
@@ -74,13 +87,25 @@ pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, E
             return unsafe { spawn(options, f) };
         }
     };
-    // SAFETY: `dead` gave us the goroutine; the rest is the caller's promise.
-    unsafe { prepare(g, m, p, options, f) };
-    let id = g.id.get();
-    match p {
-        Some(p) => submit_local(p, g),
-        None => submit_global(g),
-    }
+    let id = match crowd.and_then(|p| Birth::take(p).map(|birth| (p, birth))) {
+        Some((p, birth)) => {
+            let ids = (p::next_id(Some(p)), parent(m));
+            // SAFETY: the record and the goroutine are ours; the rest is the caller's promise.
+            unsafe { birth.as_ref().fill((g, rung), ids, f) };
+            p::count(Some(p), true);
+            submit_runnable(p, Runnable::unborn(birth));
+            ids.0
+        }
+        None => {
+            // SAFETY: `dead` or `take` gave us the goroutine; the rest is the caller's promise.
+            unsafe { prepare(g, m, p, options, f) };
+            match p {
+                Some(p) => submit_local(p, g),
+                None => submit_global(g),
+            }
+            g.id.get()
+        }
+    };
     if let Some(m) = m {
         m.leave();
     }
@@ -95,7 +120,7 @@ pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, E
 pub(super) fn dead(p: Option<&P>, options: &Options) -> Result<GRef, Exhausted> {
     match &options.choice {
         Some(choice) if let Some(class) = choice.class => take_off_ladder(class),
-        _ => take(p),
+        _ => take(p, Use::Now).map(|(g, _)| g),
     }
 }
 
@@ -112,7 +137,7 @@ pub(super) unsafe fn prepare<F: FnOnce()>(
     f: F,
 ) {
     g.id.set(p::next_id(p));
-    g.parent.set(m.and_then(M::curg).map_or(0, |g| g.id.get()));
+    g.parent.set(parent(m));
     g.created.set(options.site);
     g.is_main.set(false);
     if let Some(choice) = options.choice {
@@ -125,9 +150,22 @@ pub(super) unsafe fn prepare<F: FnOnce()>(
     p::count(p, true);
 }
 
-/// A dead goroutine of the lowest rung that has one.
+/// Who spawns on `m`, by number.
 #[inline]
-fn take(p: Option<&P>) -> Result<GRef, Exhausted> {
+fn parent(m: Option<&'static M>) -> u64 {
+    m.and_then(M::curg).map_or(0, |g| g.id.get())
+}
+
+/// When a dead goroutine's memory is touched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Now,
+    Later,
+}
+
+/// A dead goroutine of the lowest rung that has one, and the rung.
+#[inline]
+fn take(p: Option<&P>, when: Use) -> Result<(GRef, u8), Exhausted> {
     let ladder = boot::ladder();
     let mut refused = None;
     for (rung, of) in ladder.rungs().iter().enumerate() {
@@ -136,19 +174,21 @@ fn take(p: Option<&P>) -> Result<GRef, Exhausted> {
             None => SCHED.free[rung].pop(),
         };
         if let Some(g) = free {
-            if let Some(later) = p.and_then(|p| p.free[rung].peek(AHEAD)) {
+            if when == Use::Now
+                && let Some(later) = p.and_then(|p| p.free[rung].peek(AHEAD))
+            {
                 // SAFETY: free lists hold only GRefs.
                 unsafe { GRef::from_ptr(later) }.prefetch();
             }
             // SAFETY: as above.
-            return Ok(unsafe { GRef::from_ptr(g) });
+            return Ok((unsafe { GRef::from_ptr(g) }, rung as u8));
         }
         let made = SCHED.made[rung].load(Ordering::Relaxed);
         if made >= of.share {
             continue;
         }
         match create(p, rung, of.class, made) {
-            Ok(g) => return Ok(g),
+            Ok(g) => return Ok((g, rung as u8)),
             Err(e) => {
                 // The next rung needs less; this one is not tried again before that one ends.
                 refused.get_or_insert(e);

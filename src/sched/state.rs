@@ -1,5 +1,6 @@
 //! The one scheduler of the process, and the table of its Ps.
 
+use super::birth::Birth;
 use super::clock::Clock;
 use super::join::Cell as JoinCell;
 use super::m::M;
@@ -44,6 +45,8 @@ pub(crate) struct Sched {
     pub(super) off_ladder: [FreeGlobal<G>; CLASSES],
     /// Unused join cells.
     pub(super) cells: FreeGlobal<JoinCell>,
+    /// Unused birth records.
+    pub(super) births: FreeGlobal<Birth>,
 }
 
 /// In [`Steady::odd`]: the runtime has not been started.
@@ -113,6 +116,7 @@ pub(crate) static SCHED: Sched = Sched {
     made: [const { AtomicUsize::new(0) }; MAX_RUNGS],
     off_ladder: [const { FreeGlobal::new() }; CLASSES],
     cells: FreeGlobal::new(),
+    births: FreeGlobal::new(),
 };
 
 impl std::fmt::Debug for Sched {

@@ -181,6 +181,7 @@ fn resize(old: usize, n: usize) {
         p.lone.set(None);
         p.timers.move_to(&first.timers);
         p.cells.flush(&SCHED.cells);
+        p.births.flush(&SCHED.births);
         for (local, global) in p.free.iter().zip(&SCHED.free) {
             local.flush(global);
         }

@@ -1,0 +1,167 @@
+//! Goroutines of a crowd before they start: small records side by side instead of stacks.
+//!
+//! A goroutine's control block and closure lie on its own stack, a page apart from everyone else's.
+//! For one that is run next that is as good as any place: the stack is the one used last. Of a
+//! hundred thousand waiting to start, each costs two page walks and a handful of misses at its spawn
+//! and the same again at its run, which is more than everything else together
+//! (docs/design/0004). So a spawner whose ring already holds a crowd writes the closure into a
+//! *birth record*, two cache lines from a dense pool, and only *reserves* a stack. The M that picks
+//! the record runs it on the stack that has become free last, which is warm, and gives the reserved
+//! one back untouched. A crowd that runs to its end one after the other thus lives on one stack.
+//!
+//! Reserving keeps what a spawn promises: when no stack can be had, the spawner hears of it, and a
+//! goroutine that was started can always run.
+//!
+//! Invariants: a record is in the free lists, or filled and in exactly one run queue, or in the
+//! hands of one M. Its reserved goroutine is `Dead` and in no list.
+
+use super::SCHED;
+use super::m::M;
+use super::p::P;
+use crate::base::atomic::{AtomicUsize, Ordering};
+use crate::g::{GRef, State};
+use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+/// Goroutines in the ring from which on new ones are records: fewer find their stacks in the caches.
+const CROWD: usize = 32;
+/// Most records there can be, 16 MB; the spawns beyond write their stacks. Bounds what a crowd that
+/// has passed keeps.
+const MOST: usize = 128 << 10;
+/// Records made at a time.
+const BATCH: usize = 32;
+/// Words of closure that a record holds.
+const ROOM: usize = 10;
+
+/// Moves the closure to a stack: the record, and the goroutine that is to run it.
+type Move = unsafe fn(&Birth, GRef);
+
+/// A record; see the head. Two cache lines.
+#[repr(C, align(64))]
+pub(super) struct Birth {
+    mover: Cell<Move>,
+    /// The goroutine to give back, or to use when no warm one is at hand.
+    reserved: Cell<Option<GRef>>,
+    /// Its rung.
+    rung: Cell<u8>,
+    id: Cell<u64>,
+    parent: Cell<u64>,
+    room: UnsafeCell<[MaybeUninit<u64>; ROOM]>,
+}
+
+const _: () = assert!(size_of::<Birth>() <= 128);
+
+/// Records made so far.
+static MADE: AtomicUsize = AtomicUsize::new(0);
+
+impl std::fmt::Debug for Birth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "goroutine {} [unborn]", self.id.get())
+    }
+}
+
+/// Whether a goroutine spawned on `p` joins a crowd there.
+#[inline]
+pub(super) fn is_crowded(p: &P) -> bool {
+    p.ring.len() >= CROWD
+}
+
+impl Birth {
+    /// Whether a closure of type `F` can wait in a record.
+    pub(super) const fn fits<F>() -> bool {
+        size_of::<F>() <= size_of::<[u64; ROOM]>() && align_of::<F>() <= align_of::<u64>()
+    }
+
+    /// An empty record, from `p`'s free ones; `None` when there are too many already.
+    #[inline]
+    pub(super) fn take(p: &P) -> Option<NonNull<Self>> {
+        if let Some(birth) = p.births.pop(&SCHED.births) {
+            return Some(birth);
+        }
+        // Relaxed: only a limit.
+        if MADE.load(Ordering::Relaxed) >= MOST {
+            return None;
+        }
+        MADE.fetch_add(BATCH, Ordering::Relaxed);
+        let records: &'static [Self] = Box::leak((0..BATCH).map(|_| Self::empty()).collect());
+        for birth in records.iter().rev() {
+            // SAFETY: the records live for ever and nobody else has them.
+            unsafe { p.births.push(NonNull::from(birth), &SCHED.births) };
+        }
+        p.births.pop(&SCHED.births)
+    }
+
+    fn empty() -> Self {
+        Self {
+            mover: Cell::new(moved::<fn()>),
+            reserved: Cell::new(None),
+            rung: Cell::new(0),
+            id: Cell::new(0),
+            parent: Cell::new(0),
+            room: UnsafeCell::new([MaybeUninit::uninit(); ROOM]),
+        }
+    }
+
+    /// Fills the record for a goroutine with these numbers that runs `f` and may have `reserved`, a
+    /// dead goroutine of `rung`.
+    ///
+    /// # Safety
+    /// The caller took the record, and gives `reserved` up; `F` fits and catches its panics; what
+    /// it borrows outlives the goroutine.
+    pub(super) unsafe fn fill<F: FnOnce()>(
+        &self,
+        (reserved, rung): (GRef, u8),
+        (id, parent): (u64, u64),
+        f: F,
+    ) {
+        const { assert!(Self::fits::<F>()) };
+        self.mover.set(moved::<F>);
+        self.reserved.set(Some(reserved));
+        self.rung.set(rung);
+        self.id.set(id);
+        self.parent.set(parent);
+        // SAFETY: it fits, and the record is the caller's.
+        unsafe { self.room.get().cast::<F>().write(f) };
+    }
+
+    /// The goroutine is born: gets a stack, on `m`, which holds a P and took the record from a run
+    /// queue. The record is free afterwards.
+    #[inline(never)]
+    pub(super) fn happen(this: NonNull<Self>, m: &M) -> GRef {
+        let p = m.p().expect("an M that picks holds a P");
+        // SAFETY: records live for ever, and this one came to us through a queue.
+        let birth = unsafe { this.as_ref() };
+        let reserved = birth.reserved.take().expect("a queued record is filled");
+        let rung = birth.rung.get() as usize;
+        let g = match p.free[rung].pop_here() {
+            Some(warm) => {
+                // Below the one just taken, which will be on top again when it ends.
+                // SAFETY: the record owned the dead goroutine, and gives it up.
+                unsafe { p.free[rung].push(reserved.as_ptr(), &SCHED.free[rung]) };
+                // SAFETY: free lists hold only GRefs.
+                unsafe { GRef::from_ptr(warm) }
+            }
+            None => reserved,
+        };
+        g.id.set(birth.id.get());
+        g.parent.set(birth.parent.get());
+        // SAFETY: `fill` wrote the mover with the closure, which is moved once; `g` is dead and ours.
+        unsafe { (birth.mover.get())(birth, g) };
+        g.status.set(State::Dead, State::Runnable);
+        // SAFETY: the record lives for ever and is empty now.
+        unsafe { p.births.push(this, &SCHED.births) };
+        g
+    }
+}
+
+/// The [`Move`] of closures of type `F`.
+///
+/// # Safety
+/// The record holds an `F`, which nobody reads after this; the caller holds `g`, and it is dead.
+unsafe fn moved<F: FnOnce()>(birth: &Birth, g: GRef) {
+    // SAFETY: the caller's promise.
+    let f = unsafe { birth.room.get().cast::<F>().read() };
+    // SAFETY: the caller holds the dead goroutine; a closure that fits here fits there.
+    unsafe { g.prepare(f) };
+}
