@@ -18,8 +18,10 @@
 use super::SCHED;
 use super::m::M;
 use super::p::P;
+use super::reserve::{Reserved, reserve, settle};
 use crate::base::atomic::{AtomicUsize, Ordering};
 use crate::g::{GRef, State};
+use crate::stack::Exhausted;
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
@@ -41,16 +43,22 @@ type Move = unsafe fn(&Birth, GRef);
 #[repr(C, align(64))]
 pub(super) struct Birth {
     mover: Cell<Move>,
-    /// The goroutine to give back, or to use when no warm one is at hand.
-    reserved: Cell<Option<GRef>>,
-    /// Its rung.
-    rung: Cell<u8>,
+    /// What its run may need, and the rung of the ladder that it is on.
+    reserved: Cell<Option<(Reserved, u8)>>,
     id: Cell<u64>,
     parent: Cell<u64>,
     room: UnsafeCell<[MaybeUninit<u64>; ROOM]>,
 }
 
 const _: () = assert!(size_of::<Birth>() <= 128);
+
+/// Where a new goroutine's closure is written.
+pub(super) enum Place {
+    /// On its stack.
+    Stack(GRef),
+    /// In a record, on the P whose ring is crowded.
+    Record(&'static P, NonNull<Birth>),
+}
 
 /// Records made so far.
 static MADE: AtomicUsize = AtomicUsize::new(0);
@@ -61,10 +69,12 @@ impl std::fmt::Debug for Birth {
     }
 }
 
-/// Whether a goroutine spawned on `p` joins a crowd there.
-#[inline]
-pub(super) fn is_crowded(p: &P) -> bool {
-    p.ring.len() >= CROWD
+impl P {
+    /// Whether a goroutine spawned here joins a crowd. Owner only.
+    #[inline]
+    pub(super) fn is_crowded(&self) -> bool {
+        self.ring.len() >= CROWD
+    }
 }
 
 impl Birth {
@@ -73,9 +83,21 @@ impl Birth {
         size_of::<F>() <= size_of::<[u64; ROOM]>() && align_of::<F>() <= align_of::<u64>()
     }
 
-    /// An empty record, from `p`'s free ones; `None` when there are too many already.
-    #[inline]
-    pub(super) fn take(p: &P) -> Option<NonNull<Self>> {
+    /// A record with a stack reserved; or the stack, when there are as many records as may be.
+    ///
+    /// # Errors
+    /// [`Exhausted`] when no stack can be had.
+    pub(super) fn place(p: &'static P) -> Result<Place, Exhausted> {
+        let (reserved, rung) = reserve(p)?;
+        let Some(birth) = Self::take(p) else {
+            return Ok(Place::Stack(settle(p, reserved, rung)));
+        };
+        // SAFETY: records live for ever, and this one is ours.
+        unsafe { birth.as_ref() }.reserved.set(Some((reserved, rung)));
+        Ok(Place::Record(p, birth))
+    }
+
+    fn take(p: &P) -> Option<NonNull<Self>> {
         if let Some(birth) = p.births.pop(&SCHED.births) {
             return Some(birth);
         }
@@ -96,29 +118,21 @@ impl Birth {
         Self {
             mover: Cell::new(moved::<fn()>),
             reserved: Cell::new(None),
-            rung: Cell::new(0),
             id: Cell::new(0),
             parent: Cell::new(0),
             room: UnsafeCell::new([MaybeUninit::uninit(); ROOM]),
         }
     }
 
-    /// Fills the record for a goroutine with these numbers that runs `f` and may have `reserved`, a
-    /// dead goroutine of `rung`.
+    /// Fills the record for a goroutine with these numbers that runs `f`.
     ///
     /// # Safety
-    /// The caller took the record, and gives `reserved` up; `F` fits and catches its panics; what
+    /// The caller got the record from [`place`](Self::place); `F` fits and catches its panics; what
     /// it borrows outlives the goroutine.
-    pub(super) unsafe fn fill<F: FnOnce()>(
-        &self,
-        (reserved, rung): (GRef, u8),
-        (id, parent): (u64, u64),
-        f: F,
-    ) {
-        const { assert!(Self::fits::<F>()) };
+    #[inline]
+    pub(super) unsafe fn fill<F: FnOnce()>(&self, (id, parent): (u64, u64), f: F) {
+        debug_assert!(Self::fits::<F>());
         self.mover.set(moved::<F>);
-        self.reserved.set(Some(reserved));
-        self.rung.set(rung);
         self.id.set(id);
         self.parent.set(parent);
         // SAFETY: it fits, and the record is the caller's.
@@ -132,18 +146,8 @@ impl Birth {
         let p = m.p().expect("an M that picks holds a P");
         // SAFETY: records live for ever, and this one came to us through a queue.
         let birth = unsafe { this.as_ref() };
-        let reserved = birth.reserved.take().expect("a queued record is filled");
-        let rung = birth.rung.get() as usize;
-        let g = match p.free[rung].pop_here() {
-            Some(warm) => {
-                // Below the one just taken, which will be on top again when it ends.
-                // SAFETY: the record owned the dead goroutine, and gives it up.
-                unsafe { p.free[rung].push(reserved.as_ptr(), &SCHED.free[rung]) };
-                // SAFETY: free lists hold only GRefs.
-                unsafe { GRef::from_ptr(warm) }
-            }
-            None => reserved,
-        };
+        let (reserved, rung) = birth.reserved.take().expect("a queued record has a reservation");
+        let g = settle(p, reserved, rung);
         g.id.set(birth.id.get());
         g.parent.set(birth.parent.get());
         // SAFETY: `fill` wrote the mover with the closure, which is moved once; `g` is dead and ours.

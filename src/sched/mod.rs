@@ -9,7 +9,7 @@
 //! | `find.rs` `order.rs` | what to run next; stealing |
 //! | `run.rs` | the loop, the one `match` on `Stop` |
 //! | `park.rs` `ready.rs` `task.rs` | the two verbs, and who waits |
-//! | `runnable.rs` `birth.rs` | what queues hold; crowds that have not started |
+//! | `runnable.rs` `birth.rs` `reserve.rs` | what queues hold; crowds that have not started |
 //! | `spawn.rs` `join.rs` `goexit.rs` | birth, death, results |
 //! | `alarm.rs` `clock.rs` | what timers do; who sleeps until the next one |
 //! | `world.rs` | stop-the-world, GOMAXPROCS |
@@ -55,6 +55,8 @@ mod p;
 mod park;
 #[cfg(not(any(loom, shuttle)))]
 mod ready;
+#[cfg(not(any(loom, shuttle)))]
+mod reserve;
 #[cfg(not(any(loom, shuttle)))]
 mod run;
 #[cfg(not(any(loom, shuttle)))]

@@ -6,10 +6,11 @@
 //! read-modify-write, and a thief takes it only under a borrowed lease.
 
 use super::alarm::Timed;
-use super::current::current;
 use super::birth::Birth;
+use super::current::current;
 use super::join::Cell as JoinCell;
 use super::m::M;
+use super::reserve::Promises;
 use super::runnable::Runnable;
 use crate::base::rng::Rng;
 use crate::g::{G, Queue};
@@ -48,6 +49,8 @@ pub(crate) struct P {
     pub(super) free: [FreeLocal<G>; MAX_RUNGS],
     /// *own*: unused join cells.
     pub(super) cells: FreeLocal<JoinCell>,
+    /// *own*: stacks promised and not needed yet.
+    pub(super) promises: Promises,
     /// *own*: unused birth records.
     pub(super) births: FreeLocal<Birth>,
     /// *own*: for steal order and select.
@@ -85,6 +88,7 @@ impl P {
             exited: AtomicU64::new(0),
             free: [const { FreeLocal::new() }; MAX_RUNGS],
             cells: FreeLocal::new(),
+            promises: Promises::default(),
             births: FreeLocal::new(),
             rng: Rng::new(u64::from(id) + crate::sys::clock::now()),
             ring: Ring::new(),

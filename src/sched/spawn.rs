@@ -4,7 +4,7 @@
 //! taken from the lowest rung that has a dead one or may still create a slot (`stack/ladder.rs`).
 //! Fresh slots are made in growing batches, since touching one costs microseconds.
 
-use super::birth::{self, Birth};
+use super::birth::{Birth, Place};
 use super::current::current;
 use super::m::M;
 use super::p::{self, P};
@@ -69,13 +69,12 @@ impl Options {
 pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, Exhausted> {
     let m = current();
     let p = m.and_then(M::enter);
-    let crowd = p.filter(|p| options.is_plain() && Birth::fits::<F>() && birth::is_crowded(p));
-    let reserved = match crowd {
-        Some(p) => take(Some(p), Use::Later),
-        None => dead(p, &options).map(|g| (g, OFF_LADDER)),
+    let place = match p.filter(|p| options.is_plain() && Birth::fits::<F>() && p.is_crowded()) {
+        Some(p) => Birth::place(p),
+        None => dead(p, &options).map(Place::Stack),
     };
-    let (g, rung) = match reserved {
-        Ok(reserved) => reserved,
+    let place = match place {
+        Ok(place) => place,
         Err(e) => {
             m.inspect(|m| m.leave());
             if m.is_none() || p.is_some() {
@@ -87,17 +86,17 @@ pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, E
             return unsafe { spawn(options, f) };
         }
     };
-    let id = match crowd.and_then(|p| Birth::take(p).map(|birth| (p, birth))) {
-        Some((p, birth)) => {
-            let ids = (p::next_id(Some(p)), parent(m));
-            // SAFETY: the record and the goroutine are ours; the rest is the caller's promise.
-            unsafe { birth.as_ref().fill((g, rung), ids, f) };
+    let id = match place {
+        Place::Record(p, birth) => {
+            let id = p::next_id(Some(p));
+            // SAFETY: `place` gave us the record; the rest is the caller's promise.
+            unsafe { birth.as_ref().fill((id, parent(m)), f) };
             p::count(Some(p), true);
             submit_runnable(p, Runnable::unborn(birth));
-            ids.0
+            id
         }
-        None => {
-            // SAFETY: `dead` or `take` gave us the goroutine; the rest is the caller's promise.
+        Place::Stack(g) => {
+            // SAFETY: `dead` or `place` gave us the goroutine; the rest is the caller's promise.
             unsafe { prepare(g, m, p, options, f) };
             match p {
                 Some(p) => submit_local(p, g),
@@ -120,7 +119,7 @@ pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, E
 pub(super) fn dead(p: Option<&P>, options: &Options) -> Result<GRef, Exhausted> {
     match &options.choice {
         Some(choice) if let Some(class) = choice.class => take_off_ladder(class),
-        _ => take(p, Use::Now).map(|(g, _)| g),
+        _ => take(p),
     }
 }
 
@@ -156,16 +155,9 @@ fn parent(m: Option<&'static M>) -> u64 {
     m.and_then(M::curg).map_or(0, |g| g.id.get())
 }
 
-/// When a dead goroutine's memory is touched.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
-    Now,
-    Later,
-}
-
-/// A dead goroutine of the lowest rung that has one, and the rung.
+/// A dead goroutine of the lowest rung that has one.
 #[inline]
-fn take(p: Option<&P>, when: Use) -> Result<(GRef, u8), Exhausted> {
+fn take(p: Option<&P>) -> Result<GRef, Exhausted> {
     let ladder = boot::ladder();
     let mut refused = None;
     for (rung, of) in ladder.rungs().iter().enumerate() {
@@ -174,36 +166,36 @@ fn take(p: Option<&P>, when: Use) -> Result<(GRef, u8), Exhausted> {
             None => SCHED.free[rung].pop(),
         };
         if let Some(g) = free {
-            if when == Use::Now
-                && let Some(later) = p.and_then(|p| p.free[rung].peek(AHEAD))
-            {
+            if let Some(later) = p.and_then(|p| p.free[rung].peek(AHEAD)) {
                 // SAFETY: free lists hold only GRefs.
                 unsafe { GRef::from_ptr(later) }.prefetch();
             }
             // SAFETY: as above.
-            return Ok((unsafe { GRef::from_ptr(g) }, rung as u8));
+            return Ok(unsafe { GRef::from_ptr(g) });
         }
         let made = SCHED.made[rung].load(Ordering::Relaxed);
         if made >= of.share {
             continue;
         }
         match create(p, rung, of.class, made) {
-            Ok(g) => return Ok((g, rung as u8)),
+            Ok(g) => return Ok(g),
             Err(e) => {
                 // The next rung needs less; this one is not tried again before that one ends.
                 refused.get_or_insert(e);
             }
         }
     }
-    Err(refused.unwrap_or_else(|| Exhausted {
-        bytes: 0,
-        error: std::io::Error::other("every rung of the stack ladder is in use"),
-    }))
+    Err(refused.unwrap_or_else(Exhausted::every_rung))
 }
 
 /// Makes new goroutines of a rung: one to return, the rest of the batch for the free list.
 #[cold]
-fn create(p: Option<&P>, rung: usize, class: u8, made: usize) -> Result<GRef, Exhausted> {
+pub(super) fn create(
+    p: Option<&P>,
+    rung: usize,
+    class: u8,
+    made: usize,
+) -> Result<GRef, Exhausted> {
     // SAFETY: the slot is fresh and ours.
     let first = unsafe { GRef::create(stack::fresh(class)?, rung as u8) };
     let batch = if p.is_some() { (made / 4).clamp(1, BATCH) } else { 1 };

@@ -10,7 +10,7 @@
 use super::current::current;
 use super::m::M;
 use super::p::P;
-use super::{Inner, SCHED, idle, p_at, park};
+use super::{Inner, SCHED, idle, p_at, park, reserve};
 use crate::base::atomic::Ordering;
 
 /// Most Ps there can be.
@@ -182,6 +182,7 @@ fn resize(old: usize, n: usize) {
         p.timers.move_to(&first.timers);
         p.cells.flush(&SCHED.cells);
         p.births.flush(&SCHED.births);
+        reserve::flush(p);
         for (local, global) in p.free.iter().zip(&SCHED.free) {
             local.flush(global);
         }

@@ -53,6 +53,11 @@ pub(crate) struct Exhausted {
 }
 
 impl Exhausted {
+    /// No rung of the ladder may make another slot.
+    pub(crate) fn every_rung() -> Self {
+        Self { bytes: 0, error: io::Error::other("every rung of the stack ladder is in use") }
+    }
+
     /// What to tell a person.
     pub(crate) fn describe(&self) -> String {
         format!("no stack of {} bytes could be reserved: {}", self.bytes, self.error)
@@ -68,9 +73,41 @@ struct Chunk {
 #[derive(Default)]
 struct Class {
     chunks: Vec<Chunk>,
+    /// Chunks before this one have no slot left.
+    first: usize,
+    /// Slots mapped and not taken; `promised` of them are spoken for.
+    left: usize,
+    promised: usize,
 }
 
-static TABLE: [Lock<Class>; CLASSES] = [const { Lock::new(Class { chunks: Vec::new() }) }; CLASSES];
+impl Class {
+    const EMPTY: Self = Self { chunks: Vec::new(), first: 0, left: 0, promised: 0 };
+
+    /// Maps another chunk unless an unpromised slot is left.
+    fn make_room(&mut self, class: u8) -> Result<(), Exhausted> {
+        if self.left == self.promised {
+            let previous = self.chunks.last().map_or(0, |c| c.slots);
+            let chunk = map_chunk(class, previous)
+                .map_err(|error| Exhausted { bytes: class_bytes(class), error })?;
+            self.left += chunk.slots;
+            self.chunks.push(chunk);
+        }
+        Ok(())
+    }
+
+    /// Takes a slot; one is left.
+    fn take(&mut self, class: u8) -> Slot {
+        while self.chunks[self.first].taken == self.chunks[self.first].slots {
+            self.first += 1;
+        }
+        let chunk = &mut self.chunks[self.first];
+        chunk.taken += 1;
+        self.left -= 1;
+        slot_at(class, chunk, chunk.taken - 1)
+    }
+}
+
+static TABLE: [Lock<Class>; CLASSES] = [const { Lock::new(Class::EMPTY) }; CLASSES];
 
 /// Smallest class whose slots reserve at least `bytes`; `None` beyond the largest.
 pub(crate) fn class_for(bytes: usize) -> Option<u8> {
@@ -105,24 +142,53 @@ fn slot_at(class: u8, chunk: &Chunk, index: usize) -> Slot {
 /// # Errors
 /// [`Exhausted`] when not even a single slot of the class can be mapped or guarded.
 pub(crate) fn fresh(class: u8) -> Result<Slot, Exhausted> {
-    let fail = |error| Exhausted { bytes: class_bytes(class), error };
     let slot = {
         let mut table = TABLE[class as usize].lock();
-        if table.chunks.last().is_none_or(|c| c.taken == c.slots) {
-            let chunk =
-                map_chunk(class, table.chunks.last().map_or(0, |c| c.slots)).map_err(fail)?;
-            table.chunks.push(chunk);
-        }
-        let chunk = table.chunks.last_mut().expect("pushed above");
-        chunk.taken += 1;
-        slot_at(class, chunk, chunk.taken - 1)
+        table.make_room(class)?;
+        table.take(class)
     };
-    // SAFETY: the slot was taken from the chunk above, nobody else has it.
-    if let Err(error) = unsafe { guard::install(slot.base, slot.limit - slot.base) } {
+    guarded(slot)
+}
+
+/// Promises up to `n` slots of the class, which [`fresh_promised`] will hand out: returns how many,
+/// at least one.
+///
+/// # Errors
+/// [`Exhausted`] when not even a single slot can be mapped.
+pub(crate) fn promise(class: u8, n: usize) -> Result<usize, Exhausted> {
+    let mut table = TABLE[class as usize].lock();
+    table.make_room(class)?;
+    let n = n.min(table.left - table.promised);
+    table.promised += n;
+    Ok(n)
+}
+
+/// Gives `n` promises back.
+pub(crate) fn unpromise(class: u8, n: usize) {
+    TABLE[class as usize].lock().promised -= n;
+}
+
+/// As [`fresh`], for one promise.
+///
+/// # Errors
+/// [`Exhausted`] when the system has no memory for the guard's page tables.
+pub(crate) fn fresh_promised(class: u8) -> Result<Slot, Exhausted> {
+    let slot = {
+        let mut table = TABLE[class as usize].lock();
+        table.promised -= 1;
+        table.take(class)
+    };
+    guarded(slot)
+}
+
+/// Guards a slot just taken.
+fn guarded(slot: Slot) -> Result<Slot, Exhausted> {
+    // SAFETY: the slot was just taken from its chunk, nobody else has it.
+    match unsafe { guard::install(slot.base, slot.limit - slot.base) } {
+        Ok(()) => Ok(slot),
         // An unguarded slot is never handed out; it stays taken, which costs address space only.
-        return Err(fail(error));
+        Err(error) => Err(Exhausted { bytes: class_bytes(slot.class), error }),
     }
-    Ok(slot)
 }
 
 fn map_chunk(class: u8, previous: usize) -> io::Result<Chunk> {
@@ -178,6 +244,26 @@ mod tests {
         assert_eq!(class_bytes(class_for(1 << 30).unwrap()), 1 << 30);
         assert!(class_for(usize::MAX).is_none());
         assert!(class_for(1 << 47).is_none());
+    }
+
+    #[test]
+    fn promises_are_kept_beside_others() {
+        let class = class_for(512 << 10).unwrap();
+        let mut promised = 0;
+        while promised < 70 {
+            promised += promise(class, 70 - promised).unwrap();
+        }
+        let mut slots: Vec<Slot> = (0..50).map(|_| fresh(class).unwrap()).collect();
+        slots.extend((0..60).map(|_| fresh_promised(class).unwrap()));
+        unpromise(class, 10);
+        slots.extend((0..30).map(|_| fresh(class).unwrap()));
+        slots.sort_by_key(|s| s.base);
+        for pair in slots.windows(2) {
+            assert!(pair[1].base - pair[0].base >= stride(class), "{pair:?}");
+        }
+        let table = TABLE[class as usize].lock();
+        let mapped: usize = table.chunks.iter().map(|c| c.slots).sum();
+        assert_eq!((table.promised, mapped - table.left), (0, 140));
     }
 
     #[test]

@@ -19,7 +19,10 @@ mod ladder;
 
 use crate::base::width;
 
-pub(crate) use arena::{CLASSES, Exhausted, Slot, class_for, each_slot, fresh};
+pub(crate) use arena::{
+    CLASSES, Exhausted, Slot, class_for, each_slot, fresh, fresh_promised, promise, unpromise,
+};
+pub(crate) use guard::{GuardKind, guard_kind};
 pub(crate) use ladder::{Ladder, MAX_RUNGS};
 
 /// Smallest stack a goroutine can be given, in bytes.
