@@ -147,6 +147,25 @@ fn ids_parents_and_counts_are_those_of_the_start() {
 }
 
 #[test]
+fn a_dump_knows_who_has_not_started() {
+    let _one = alone();
+    gort::run(|| {
+        runtime::gomaxprocs(1);
+        let (gate, wg) = (chan::<()>(0), WaitGroup::new());
+        for _ in 0..CROWD {
+            let gate = gate.clone();
+            wg.go(move || _ = gate.recv());
+        }
+        let dump = runtime::stack_dump();
+        let told = dump.lines().filter(|l| l.starts_with("goroutine ")).count();
+        let created = dump.matches("created by crowd::a_dump_knows_who_has_not_started").count();
+        assert!(told > CROWD && created >= CROWD, "{told} told, {created} created here");
+        gate.close();
+        wg.wait();
+    });
+}
+
+#[test]
 fn processors_come_and_go_while_a_crowd_waits() {
     let _one = alone();
     gort::run(|| {

@@ -18,7 +18,7 @@ mod wait;
 pub(crate) use entry::MAX_INLINE_CLOSURE;
 pub(crate) use goexit::Stage;
 pub(crate) use queue::Queue;
-pub(crate) use status::State;
+pub(crate) use status::{State, Status};
 pub(crate) use stop::{Stop, suspend_parked};
 pub(crate) use wait::WaitReason;
 

@@ -65,6 +65,15 @@ fn note_all() -> Vec<Noted> {
     let mut unwinder = Unwinder::new();
     let mut all: Vec<_> =
         sched::all_goroutines().into_iter().map(|g| note(g, &mut unwinder)).collect();
+    all.extend(sched::all_unborn().into_iter().map(|unborn| Noted {
+        id: unborn.id,
+        parent: unborn.parent,
+        site: unborn.site,
+        status: "runnable",
+        minutes: 0,
+        frames: Frames::default(),
+        elsewhere: false,
+    }));
     all.sort_by_key(|n| n.id);
     all
 }

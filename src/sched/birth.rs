@@ -20,8 +20,10 @@ use super::m::M;
 use super::p::P;
 use super::reserve::{Reserved, reserve, settle};
 use crate::base::atomic::{AtomicUsize, Ordering};
-use crate::g::{GRef, State};
+use crate::g::{GRef, Site, State, Status};
+
 use crate::stack::Exhausted;
+use crate::sys::lock::Lock;
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
@@ -34,7 +36,7 @@ const MOST: usize = 128 << 10;
 /// Records made at a time.
 const BATCH: usize = 32;
 /// Words of closure that a record holds.
-const ROOM: usize = 10;
+const ROOM: usize = 8;
 
 /// Moves the closure to a stack: the record, and the goroutine that is to run it.
 type Move = unsafe fn(&Birth, GRef);
@@ -43,14 +45,30 @@ type Move = unsafe fn(&Birth, GRef);
 #[repr(C, align(64))]
 pub(super) struct Birth {
     mover: Cell<Move>,
-    /// What its run may need, and the rung of the ladder that it is on.
-    reserved: Cell<Option<(Reserved, u8)>>,
+    /// What its run may need.
+    reserved: Cell<Reserved>,
     id: Cell<u64>,
     parent: Cell<u64>,
+    site: Cell<Option<Site>>,
+    /// `Dead` while the record is free, `Runnable` while it is queued.
+    status: Status,
     room: UnsafeCell<[MaybeUninit<u64>; ROOM]>,
 }
 
 const _: () = assert!(size_of::<Birth>() <= 128);
+
+// SAFETY: a record belongs to whoever took it from a free list or a queue (see the head), and both
+// order what the one before wrote. A dump reads the numbers of a queued record, which stay until it
+// is picked; with the world stopped nobody picks, and without (a crash) a number may be stale.
+unsafe impl Sync for Birth {}
+
+/// What is known of a goroutine before it starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unborn {
+    pub(crate) id: u64,
+    pub(crate) parent: u64,
+    pub(crate) site: Option<Site>,
+}
 
 /// Where a new goroutine's closure is written.
 pub(super) enum Place {
@@ -60,8 +78,9 @@ pub(super) enum Place {
     Record(&'static P, NonNull<Birth>),
 }
 
-/// Records made so far.
+/// Records made so far, and all of them.
 static MADE: AtomicUsize = AtomicUsize::new(0);
+static ALL: Lock<Vec<&'static [Birth]>> = Lock::new(Vec::new());
 
 impl std::fmt::Debug for Birth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -88,12 +107,12 @@ impl Birth {
     /// # Errors
     /// [`Exhausted`] when no stack can be had.
     pub(super) fn place(p: &'static P) -> Result<Place, Exhausted> {
-        let (reserved, rung) = reserve(p)?;
+        let reserved = reserve(p)?;
         let Some(birth) = Self::take(p) else {
-            return Ok(Place::Stack(settle(p, reserved, rung)));
+            return Ok(Place::Stack(settle(p, reserved)));
         };
         // SAFETY: records live for ever, and this one is ours.
-        unsafe { birth.as_ref() }.reserved.set(Some((reserved, rung)));
+        unsafe { birth.as_ref() }.reserved.set(reserved);
         Ok(Place::Record(p, birth))
     }
 
@@ -107,6 +126,7 @@ impl Birth {
         }
         MADE.fetch_add(BATCH, Ordering::Relaxed);
         let records: &'static [Self] = Box::leak((0..BATCH).map(|_| Self::empty()).collect());
+        ALL.lock().push(records);
         for birth in records.iter().rev() {
             // SAFETY: the records live for ever and nobody else has them.
             unsafe { p.births.push(NonNull::from(birth), &SCHED.births) };
@@ -117,26 +137,30 @@ impl Birth {
     fn empty() -> Self {
         Self {
             mover: Cell::new(moved::<fn()>),
-            reserved: Cell::new(None),
+            reserved: Cell::new(Reserved::NONE),
             id: Cell::new(0),
             parent: Cell::new(0),
+            site: Cell::new(None),
+            status: Status::dead(),
             room: UnsafeCell::new([MaybeUninit::uninit(); ROOM]),
         }
     }
 
-    /// Fills the record for a goroutine with these numbers that runs `f`.
+    /// Fills the record for a goroutine that runs `f` and is who it is told.
     ///
     /// # Safety
     /// The caller got the record from [`place`](Self::place); `F` fits and catches its panics; what
     /// it borrows outlives the goroutine.
     #[inline]
-    pub(super) unsafe fn fill<F: FnOnce()>(&self, (id, parent): (u64, u64), f: F) {
+    pub(super) unsafe fn fill<F: FnOnce()>(&self, who: Unborn, f: F) {
         debug_assert!(Self::fits::<F>());
         self.mover.set(moved::<F>);
-        self.id.set(id);
-        self.parent.set(parent);
+        self.id.set(who.id);
+        self.parent.set(who.parent);
+        self.site.set(who.site);
         // SAFETY: it fits, and the record is the caller's.
         unsafe { self.room.get().cast::<F>().write(f) };
+        self.status.set(State::Dead, State::Runnable);
     }
 
     /// The goroutine is born: gets a stack, on `m`, which holds a P and took the record from a run
@@ -146,10 +170,13 @@ impl Birth {
         let p = m.p().expect("an M that picks holds a P");
         // SAFETY: records live for ever, and this one came to us through a queue.
         let birth = unsafe { this.as_ref() };
-        let (reserved, rung) = birth.reserved.take().expect("a queued record has a reservation");
-        let g = settle(p, reserved, rung);
+        let reserved = birth.reserved.replace(Reserved::NONE);
+        let g = settle(p, reserved);
         g.id.set(birth.id.get());
         g.parent.set(birth.parent.get());
+        g.created.set(birth.site.get());
+        g.is_main.set(false);
+        birth.status.set(State::Runnable, State::Dead);
         // SAFETY: `fill` wrote the mover with the closure, which is moved once; `g` is dead and ours.
         unsafe { (birth.mover.get())(birth, g) };
         g.status.set(State::Dead, State::Runnable);
@@ -157,6 +184,13 @@ impl Birth {
         unsafe { p.births.push(this, &SCHED.births) };
         g
     }
+}
+
+/// Who waits in records, at some moment during the call; for a dump.
+pub(crate) fn all_unborn() -> Vec<Unborn> {
+    let all = ALL.lock();
+    let waiting = all.iter().copied().flatten().filter(|b| b.status.get() == State::Runnable);
+    waiting.map(|b| Unborn { id: b.id.get(), parent: b.parent.get(), site: b.site.get() }).collect()
 }
 
 /// The [`Move`] of closures of type `F`.

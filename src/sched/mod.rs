@@ -85,6 +85,7 @@ mod tests;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::{
     alarm::{Alarm, Ringer},
+    birth::all_unborn,
     p::{goroutines, goroutines_created, p_index, random},
     park::{park, park_forever, park_until, yield_now},
     ready::ready,

@@ -30,43 +30,47 @@ pub(super) type Promises = [Cell<usize>; MAX_RUNGS];
 
 /// What a record holds.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Reserved {
-    /// A goroutine to give back untouched.
-    Dead(GRef),
-    /// A slot that need not be made.
-    Promised,
+pub(super) struct Reserved {
+    /// A goroutine to give back untouched; `None` for a slot that need not be made.
+    dead: Option<GRef>,
+    rung: u8,
 }
 
-/// Reserves a goroutine of the lowest rung that has one; returns the rung too.
+impl Reserved {
+    /// What an empty record holds.
+    pub(super) const NONE: Self = Self { dead: None, rung: u8::MAX };
+}
+
+/// Reserves a goroutine of the lowest rung that has one.
 ///
 /// # Errors
 /// [`Exhausted`] when no stack can be had.
-pub(super) fn reserve(p: &P) -> Result<(Reserved, u8), Exhausted> {
+pub(super) fn reserve(p: &P) -> Result<Reserved, Exhausted> {
     let mut refused = None;
     for (rung, of) in boot::ladder().rungs().iter().enumerate() {
         let here = &p.promises[rung];
         if here.get() > 0 {
             here.set(here.get() - 1);
-            return Ok((Reserved::Promised, rung as u8));
+            return Ok(Reserved { dead: None, rung: rung as u8 });
         }
         if let Some(g) = p.free[rung].pop(&SCHED.free[rung]) {
             // SAFETY: free lists hold only GRefs.
-            return Ok((Reserved::Dead(unsafe { GRef::from_ptr(g) }), rung as u8));
+            return Ok(Reserved { dead: Some(unsafe { GRef::from_ptr(g) }), rung: rung as u8 });
         }
         let made = SCHED.made[rung].load(Ordering::Relaxed);
         if made >= of.share {
             continue;
         }
-        let reserved = match stack::guard_kind() {
-            GuardKind::Mprotect => create(Some(p), rung, of.class, made).map(Reserved::Dead),
+        let dead = match stack::guard_kind() {
+            GuardKind::Mprotect => create(Some(p), rung, of.class, made).map(Some),
             GuardKind::Madvise => stack::promise(of.class, BATCH.min(of.share - made)).map(|n| {
                 SCHED.made[rung].fetch_add(n, Ordering::Relaxed);
                 here.set(n - 1);
-                Reserved::Promised
+                None
             }),
         };
-        match reserved {
-            Ok(reserved) => return Ok((reserved, rung as u8)),
+        match dead {
+            Ok(dead) => return Ok(Reserved { dead, rung: rung as u8 }),
             Err(e) => drop(refused.get_or_insert(e)),
         }
     }
@@ -75,17 +79,17 @@ pub(super) fn reserve(p: &P) -> Result<(Reserved, u8), Exhausted> {
 
 /// A dead goroutine for the holder of `reserved`: the one that became free last on `p`, which is
 /// warm, or else the one that was reserved.
-pub(super) fn settle(p: &P, reserved: Reserved, rung: u8) -> GRef {
-    let rung = rung as usize;
-    match (p.free[rung].pop_here(), reserved) {
-        (Some(warm), Reserved::Dead(g)) => {
+pub(super) fn settle(p: &P, reserved: Reserved) -> GRef {
+    let rung = reserved.rung as usize;
+    match (p.free[rung].pop_here(), reserved.dead) {
+        (Some(warm), Some(g)) => {
             // Below the one just taken, which will be on top again when it ends.
             // SAFETY: the reservation owned the dead goroutine, and gives it up.
             unsafe { p.free[rung].push(g.as_ptr(), &SCHED.free[rung]) };
             // SAFETY: free lists hold only GRefs.
             unsafe { GRef::from_ptr(warm) }
         }
-        (Some(warm), Reserved::Promised) => {
+        (Some(warm), None) => {
             p.promises[rung].set(p.promises[rung].get() + 1);
             if p.promises[rung].get() >= 2 * BATCH {
                 give_back(p, rung, BATCH);
@@ -93,8 +97,8 @@ pub(super) fn settle(p: &P, reserved: Reserved, rung: u8) -> GRef {
             // SAFETY: as above.
             unsafe { GRef::from_ptr(warm) }
         }
-        (None, Reserved::Dead(g)) => g,
-        (None, Reserved::Promised) => keep(rung),
+        (None, Some(g)) => g,
+        (None, None) => keep(rung),
     }
 }
 

@@ -4,7 +4,7 @@
 //! taken from the lowest rung that has a dead one or may still create a slot (`stack/ladder.rs`).
 //! Fresh slots are made in growing batches, since touching one costs microseconds.
 
-use super::birth::{Birth, Place};
+use super::birth::{Birth, Place, Unborn};
 use super::current::current;
 use super::m::M;
 use super::p::{self, P};
@@ -90,7 +90,7 @@ pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, E
         Place::Record(p, birth) => {
             let id = p::next_id(Some(p));
             // SAFETY: `place` gave us the record; the rest is the caller's promise.
-            unsafe { birth.as_ref().fill((id, parent(m)), f) };
+            unsafe { birth.as_ref().fill(Unborn { id, parent: parent(m), site: options.site }, f) };
             p::count(Some(p), true);
             submit_runnable(p, Runnable::unborn(birth));
             id
