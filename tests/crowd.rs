@@ -81,7 +81,8 @@ fn whatever_a_closure_holds_is_dropped_once() {
                     token.add(1);
                     let named = Builder::new().name(format!("n{i}"));
                     drop(named.spawn(move || {
-                        (held, sum.send(i)).1;
+                        sum.send(i);
+                        drop(held);
                         token.done();
                     }));
                 }
