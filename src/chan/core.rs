@@ -29,6 +29,9 @@ pub(crate) struct Core<T> {
     flags: AtomicU8,
     /// Values buffered, kept beside the buffer for `len` and the fast answers.
     len: AtomicUsize,
+    /// Grows before each change that may let an operation go on which has blocked so far; see
+    /// [`look`](Self::look). Written under the lock.
+    turn: AtomicUsize,
     cap: usize,
     /// Under the lock.
     buffer: UnsafeCell<VecDeque<T>>,
@@ -52,6 +55,17 @@ unsafe impl<T: Send> Send for Core<T> {}
 /// No code of the user's runs under the lock: a channel is whole after any unwind, as std's are.
 impl<T> UnwindSafe for Core<T> {}
 impl<T> RefUnwindSafe for Core<T> {}
+
+/// What a look without the lock says of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// It blocked at some moment of the look, and since then while the turn is this one.
+    Blocks(usize),
+    /// It could go on.
+    GoesOn,
+    /// Only the lock's holder can say.
+    Unclear,
+}
 
 /// What a send came to.
 pub(super) enum Sent<T> {
@@ -99,6 +113,7 @@ impl<T> Core<T> {
             lock: RawLock::new(),
             flags: AtomicU8::new(flags),
             len: AtomicUsize::new(0),
+            turn: AtomicUsize::new(0),
             cap,
             buffer: UnsafeCell::new(VecDeque::with_capacity(cap.min(RESERVE))),
             senders: WaitQueue::new(),
@@ -135,6 +150,18 @@ impl<T> Core<T> {
         &self.receivers
     }
 
+    /// Something that blocked may go on from now: called under the lock, before the change shows.
+    #[inline]
+    fn next_turn(&self) {
+        self.turn.store(self.turn().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// See [`Look::Blocks`].
+    #[inline]
+    pub(super) fn turn(&self) -> usize {
+        self.turn.load(Ordering::Relaxed)
+    }
+
     /// # Safety
     /// The lock is held.
     #[allow(clippy::mut_from_ref)]
@@ -161,6 +188,7 @@ impl<T> Core<T> {
         let buffer = unsafe { self.buffer() };
         if buffer.len() < self.cap {
             buffer.push_back(value);
+            self.next_turn();
             self.len.store(buffer.len(), Ordering::Release);
             return Sent::Done;
         }
@@ -183,6 +211,7 @@ impl<T> Core<T> {
                 buffer.push_back(next);
                 task
             });
+            self.next_turn();
             self.len.store(buffer.len(), Ordering::Release);
             return Received::Value(value, task);
         }
@@ -230,6 +259,7 @@ impl<T> Core<T> {
     /// # Safety
     /// The lock is held, `send` said `Full`, and the record stays until its wait has ended.
     pub(super) unsafe fn wait_to_send(&self, waiter: &Waiter) {
+        self.next_turn();
         // SAFETY: passed on.
         unsafe { self.senders.push(waiter) };
     }
@@ -240,6 +270,7 @@ impl<T> Core<T> {
     /// The lock is held, `recv` said `Empty`, and the record stays until its wait has ended.
     pub(super) unsafe fn wait_to_recv(&self, waiter: &Waiter) {
         let first = self.receivers.looks_empty();
+        self.next_turn();
         // SAFETY: passed on.
         unsafe { self.receivers.push(waiter) };
         if first && let Some(timed) = self.clock() {
@@ -275,6 +306,7 @@ impl<T> Core<T> {
     /// # Safety
     /// The lock is held. The caller makes all of them ready.
     pub(super) unsafe fn close(&self) -> Option<[WaitQueue; 2]> {
+        self.next_turn();
         if self.flags.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED != 0 {
             return None;
         }
@@ -305,6 +337,22 @@ impl<T> Core<T> {
     pub(super) fn surely_full(&self) -> bool {
         let full = if self.cap > 0 { self.len() == self.cap } else { self.receivers.looks_empty() };
         full && !self.has(CLOSED | RECEIVE_ONLY)
+    }
+
+    /// Looks whether an operation would block. A select sees several channels block at one instant if
+    /// it looks at all of them and then finds every turn as it was: each change that ends a blockage
+    /// moves the turn before it shows (the turn's store stands before a Release store of what the
+    /// look reads with Acquire), so every channel blocked from its own look to the last one.
+    #[inline]
+    pub(super) fn look(&self, send: bool) -> Look {
+        // Acquire: the look comes after it.
+        let turn = self.turn.load(Ordering::Acquire);
+        let blocks = if send { self.surely_full() } else { self.surely_empty() };
+        match (blocks, send) {
+            (true, _) => Look::Blocks(turn),
+            (false, false) if self.has(TIMED) => Look::Unclear,
+            _ => Look::GoesOn,
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! Waiting on several channels at once: one instant, one winner.
 //!
-//! All channels of a select are locked, in the order of their addresses (so two selects cannot wait
-//! for each other's locks), and looked at: the choice is uniform among what is ready at that one
-//! instant. If nothing is, a record is queued with each, and the locks are given back
+//! First a glance without locks: if something looks ready, one of that is chosen, each with the same
+//! chance, and only its channel is locked; if nothing was at one instant (`Core::look` has the
+//! argument), a select with a default is answered.
+//!
+//! Otherwise all channels of a select are locked, in the order of their addresses (so two selects
+//! cannot wait for each other's locks), and looked at: the choice is uniform among what is ready at that
+//! one instant. If nothing is, a record is queued with each, and the locks are given back
 //! once the party is parked. Whoever then serves it first wins its claim (`base/claim.rs`, with the
 //! argument why no wake-up is lost); woken, it takes its other records out, each in O(1).
 //!
@@ -11,7 +15,7 @@
 //! so the commit, which gives back one lock after the other, can still read the list of them, and a
 //! waker that lost can still read the claim under its channel's lock.
 
-use super::core::{Core, Received, Sent};
+use super::core::{Core, Look, Received, Sent};
 use crate::base::claim::{Claim, Ended};
 use crate::base::rng::Rng;
 use crate::g::WaitReason;
@@ -37,8 +41,10 @@ pub(super) trait Port {
     fn is_receive_only(&self) -> bool;
     /// Whether an operation may find something to do; if not, polling says `NotReady`. Under the lock.
     fn may_go_on(&self, send: bool) -> bool;
-    /// As the opposite of `may_go_on`, without the lock, at one moment of the call.
-    fn surely_blocks(&self, send: bool) -> bool;
+    /// As `Core::look`.
+    fn look(&self, send: bool) -> Look;
+    /// As `Core::turn`.
+    fn turn(&self) -> usize;
 
     /// # Safety
     /// The lock is held, and `slot` is room for a value.
@@ -70,8 +76,12 @@ impl<T> Port for Core<T> {
         if send { self.may_send() } else { self.may_recv() }
     }
 
-    fn surely_blocks(&self, send: bool) -> bool {
-        if send { self.surely_full() } else { self.surely_empty() }
+    fn look(&self, send: bool) -> Look {
+        Core::look(self, send)
+    }
+
+    fn turn(&self) -> usize {
+        Core::turn(self)
     }
 
     unsafe fn poll_recv(&self, slot: *mut ()) -> Poll {
@@ -157,8 +167,12 @@ impl<'a> Case<'a> {
         self.port.is_some_and(|port| port.may_go_on(self.send))
     }
 
-    fn surely_blocks(&self) -> bool {
-        self.port.is_some_and(|port| port.surely_blocks(self.send))
+    fn look(&self) -> Look {
+        self.port.map_or(Look::Unclear, |port| port.look(self.send))
+    }
+
+    fn turn(&self) -> usize {
+        self.port.map_or(0, Port::turn)
     }
 
     /// # Safety
@@ -214,10 +228,19 @@ pub(super) fn choose_among(
         }
         return None;
     }
+    match glance(cases, polls, locks) {
+        Glance::AllBlock if wait.0 == 0 => return None,
+        Glance::SomeGoOn(count) => {
+            let chosen = go_on_with_one_of(cases, &polls[..count]);
+            if chosen.is_some() {
+                return chosen;
+            }
+        }
+        _ => {}
+    }
+    locks.copy_from_slice(polls);
     if live > 1 {
         locks.sort_unstable_by_key(|&i| cases[i].lock().map(std::ptr::from_ref));
-    } else if wait.0 == 0 && cases[locks[0]].surely_blocks() {
-        return None;
     }
     lock_all(cases, locks);
     // SAFETY: all locks are held.
@@ -234,6 +257,63 @@ pub(super) fn choose_among(
         return None;
     }
     wait_for_one(cases, locks, wait.0)
+}
+
+/// What a look at all channels without their locks says.
+enum Glance {
+    /// At one instant none was ready.
+    AllBlock,
+    /// So many looked ready, and come first in the list.
+    SomeGoOn(usize),
+    /// Ask under the locks.
+    Unclear,
+}
+
+/// Looks at the cases of `live` without their locks; `turns` is room for as many numbers.
+fn glance(cases: &[Case<'_>], live: &mut [usize], turns: &mut [usize]) -> Glance {
+    let mut count = 0;
+    for k in 0..live.len() {
+        match cases[live[k]].look() {
+            Look::Blocks(turn) => turns[k] = turn,
+            Look::GoesOn => {
+                live.swap(count, k);
+                count += 1;
+            }
+            Look::Unclear => return Glance::Unclear,
+        }
+    }
+    if count > 0 {
+        return Glance::SomeGoOn(count);
+    }
+    // All blocked, each at its own moment; at one moment if none has changed until the last look.
+    let last = live.len() - 1;
+    let same = live[..last].iter().zip(turns).all(|(&i, turn)| cases[i].turn() == *turn);
+    if same { Glance::AllBlock } else { Glance::Unclear }
+}
+
+/// Performs one of the cases that looked ready, each with the same chance, if it still is: only its
+/// own channel is locked, since a case that is ready may be chosen whatever the others are.
+fn go_on_with_one_of(cases: &mut [Case<'_>], among: &[usize]) -> Option<usize> {
+    let k = if among.len() > 1 { Rng::new(random()).bounded(among.len() as u32) } else { 0 };
+    let i = among[k as usize];
+    let case = &mut cases[i];
+    let lock = case.lock()?;
+    lock.lock();
+    // SAFETY: the lock is held.
+    let poll = unsafe { case.poll() };
+    lock.unlock();
+    match poll {
+        Poll::NotReady => return None,
+        Poll::Done(woken) => {
+            *case.served = true;
+            if let Some(task) = woken {
+                // SAFETY: the core took it from its queue.
+                unsafe { ready(task) };
+            }
+        }
+        Poll::Closed => {}
+    }
+    Some(i)
 }
 
 /// Performs one of the cases that are ready, each with the same chance; returns it and whom to make

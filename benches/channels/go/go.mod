@@ -1,3 +1,3 @@
 module channels
 
-go 1.23
+go 1.27
