@@ -1,7 +1,7 @@
 //! The arms of a select with the types of their values: what `select!` expands to.
 
 use super::core::Core;
-use super::select::{Case, Port, Wait, choose};
+use super::select::{Case, Outcome, Port, Wait, choose};
 use crate::g::WaitReason;
 use crate::sched::park_forever;
 use std::fmt;
@@ -91,25 +91,20 @@ pub(super) fn refuse_send(receive_only: bool) -> ! {
     panic!("send on closed channel");
 }
 
-/// A value, or room for one, that a [`Case`] refers to.
-struct Place<T> {
-    served: bool,
-    value: MaybeUninit<T>,
-}
-
 /// A receive arm.
 pub struct RecvArm<'a, S: Source + ?Sized> {
     source: &'a S,
-    chosen: bool,
-    place: Place<S::Item>,
+    /// `Served`: there is a value.
+    outcome: Outcome,
+    value: MaybeUninit<S::Item>,
 }
 
 /// A send arm.
 pub struct SendArm<'a, S: Sink + ?Sized> {
     sink: &'a S,
-    chosen: bool,
-    /// Holds the value until it is served.
-    place: Place<S::Item>,
+    /// Not `Served`: the value is still there.
+    outcome: Outcome,
+    value: MaybeUninit<S::Item>,
 }
 
 impl<S: Source + ?Sized> fmt::Debug for RecvArm<'_, S> {
@@ -125,96 +120,92 @@ impl<S: Sink + ?Sized> fmt::Debug for SendArm<'_, S> {
 }
 
 /// A receive arm on `source`.
+#[inline]
 pub fn recv<S: Source + ?Sized>(source: &S) -> RecvArm<'_, S> {
-    RecvArm { source, chosen: false, place: Place { served: false, value: MaybeUninit::uninit() } }
+    RecvArm { source, outcome: Outcome::Open, value: MaybeUninit::uninit() }
 }
 
 /// A send arm on `sink`.
+#[inline]
 pub fn send<S: Sink + ?Sized>(sink: &S, value: S::Item) -> SendArm<'_, S> {
-    SendArm { sink, chosen: false, place: Place { served: false, value: MaybeUninit::new(value) } }
+    SendArm { sink, outcome: Outcome::Open, value: MaybeUninit::new(value) }
 }
-
-/// An arm's case, and where to note that it was chosen.
-pub(crate) type Offer<'a> = (Case<'a>, &'a mut bool);
 
 impl<S: Source + ?Sized> RecvArm<'_, S> {
     /// For one [`run`].
-    pub fn offer(&mut self) -> Offer<'_> {
-        let Place { served, value } = &mut self.place;
-        // SAFETY: the place is for a value of this channel, and borrowed as long as the case.
-        let case =
-            unsafe { Case::new(port(self.source), false, value.as_mut_ptr().cast(), served) };
-        (case, &mut self.chosen)
+    #[inline]
+    pub fn offer(&mut self) -> Case<'_> {
+        let slot = self.value.as_mut_ptr().cast();
+        // SAFETY: the slot is for a value of this channel, and borrowed as long as the case.
+        unsafe { Case::new(port(self.source), false, slot, &mut self.outcome) }
     }
 
     /// What was received, if the arm was chosen.
+    #[inline]
     pub fn finish(mut self) -> Option<S::Output> {
-        if !self.chosen {
-            return None;
-        }
-        let served = std::mem::take(&mut self.place.served);
-        // SAFETY: `served` says that the value was written, and nobody has taken it.
-        Some(S::received(served.then(|| unsafe { self.place.value.assume_init_read() })))
+        // The arm is empty from here on.
+        let value = match std::mem::take(&mut self.outcome) {
+            Outcome::Open => return None,
+            Outcome::Closed => None,
+            // SAFETY: `Served` says that the value was written, and nobody has taken it.
+            Outcome::Served => Some(unsafe { self.value.assume_init_read() }),
+        };
+        Some(S::received(value))
     }
 }
 
 impl<S: Source + ?Sized> Drop for RecvArm<'_, S> {
+    #[inline]
     fn drop(&mut self) {
-        if self.place.served {
+        if self.outcome == Outcome::Served {
             // SAFETY: it was written, and not taken by `finish`.
-            unsafe { self.place.value.assume_init_drop() };
+            unsafe { self.value.assume_init_drop() };
         }
     }
 }
 
 impl<S: Sink + ?Sized> SendArm<'_, S> {
     /// For one [`run`].
-    pub fn offer(&mut self) -> Offer<'_> {
-        let Place { served, value } = &mut self.place;
-        debug_assert!(!*served, "a send arm is offered once");
-        // SAFETY: the place holds a value for this channel, and is borrowed as long as the case.
-        let case = unsafe { Case::new(port(self.sink), true, value.as_mut_ptr().cast(), served) };
-        (case, &mut self.chosen)
+    #[inline]
+    pub fn offer(&mut self) -> Case<'_> {
+        debug_assert!(self.outcome == Outcome::Open, "a send arm is offered once");
+        let slot = self.value.as_mut_ptr().cast();
+        // SAFETY: the slot holds a value for this channel, and is borrowed as long as the case.
+        unsafe { Case::new(port(self.sink), true, slot, &mut self.outcome) }
     }
 
     /// What the send came to, if the arm was chosen.
+    #[inline]
     pub fn finish(mut self) -> Option<S::Output> {
-        if !self.chosen {
-            return None;
+        match self.outcome {
+            Outcome::Open => None,
+            Outcome::Served => Some(S::sent(None)),
+            Outcome::Closed if S::PANICS => {
+                refuse_send(self.sink.core().is_some_and(Core::is_receive_only))
+            }
+            Outcome::Closed => {
+                self.outcome = Outcome::Served;
+                // SAFETY: nobody took the value; the mark keeps `drop` from it.
+                Some(S::sent(Some(unsafe { self.value.assume_init_read() })))
+            }
         }
-        if self.place.served {
-            return Some(S::sent(None));
-        }
-        if S::PANICS {
-            refuse_send(self.sink.core().is_some_and(Core::is_receive_only));
-        }
-        self.place.served = true;
-        // SAFETY: nobody took the value; the mark keeps `drop` from it.
-        Some(S::sent(Some(unsafe { self.place.value.assume_init_read() })))
     }
 }
 
 impl<S: Sink + ?Sized> Drop for SendArm<'_, S> {
+    #[inline]
     fn drop(&mut self) {
-        if !self.place.served {
+        if self.outcome != Outcome::Served {
             // SAFETY: nobody took the value.
-            unsafe { self.place.value.assume_init_drop() };
+            unsafe { self.value.assume_init_drop() };
         }
     }
 }
 
 /// Chooses one of the arms and marks it, or none if time runs out.
-pub fn run<const N: usize>(offers: [Offer<'_>; N], wait: Wait) {
-    let mut marks = [const { None }; N];
-    let mut at = 0;
-    let cases = offers.map(|(case, chosen)| {
-        marks[at] = Some(chosen);
-        at += 1;
-        case
-    });
-    if let Some(chosen) = choose(cases, wait).and_then(|i| marks[i].take()) {
-        *chosen = true;
-    }
+#[inline]
+pub fn run<const N: usize>(mut offers: [Case<'_>; N], wait: Wait) {
+    choose(&mut offers, wait);
 }
 
 /// What [`crate::select!`]'s chosen arm gives its body.

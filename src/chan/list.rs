@@ -2,7 +2,7 @@
 
 use super::arm::{Sink, Source, port, refuse_send};
 use super::error::{SelectTimeoutError, TrySelectError};
-use super::select::{Case, Port, Wait, choose_among};
+use super::select::{Case, Outcome, Port, Wait, choose_among};
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
@@ -210,37 +210,34 @@ impl<'a> Select<'a> {
     }
 
     fn run_inline(&mut self, wait: Wait) -> Option<usize> {
-        let mut served = [false; INLINE];
-        let mut flags = served.iter_mut();
+        let mut outcomes = [Outcome::Open; INLINE];
+        let mut room = outcomes.iter_mut();
         let arms = self.first.iter_mut().map(Option::as_mut);
-        let mut arms = arms.zip(&mut flags);
+        let mut arms = arms.zip(&mut room);
         let mut cases = std::array::from_fn::<_, INLINE, _>(|_| match arms.next() {
-            Some((Some(arm), served)) => arm.case(served),
-            Some((None, served)) => Case::never(served),
-            None => unreachable!("as many flags as arms"),
+            Some((Some(arm), outcome)) => arm.case(outcome),
+            Some((None, outcome)) => Case::never(outcome),
+            None => unreachable!("as many outcomes as arms"),
         });
-        let len = self.len;
-        let (mut polls, mut locks) = ([0; INLINE], [0; INLINE]);
-        let chosen = choose_among(&mut cases[..len], &mut polls, &mut locks, wait)?;
-        self.first[chosen].as_mut().expect("the chosen arm").settle(served[chosen]);
+        let chosen = choose_among(&mut cases[..self.len], wait)?;
+        self.first[chosen].as_mut().expect("the chosen arm").settle(outcomes[chosen]);
         Some(chosen)
     }
 
     fn run_many(&mut self, wait: Wait) -> Option<usize> {
-        let mut served = vec![false; self.len];
+        let mut outcomes = vec![Outcome::Open; self.len];
         let arms = self.first.iter_mut().flatten().chain(&mut self.more);
-        let mut cases: Vec<_> = arms.zip(&mut served).map(|(arm, s)| arm.case(s)).collect();
-        let (mut polls, mut locks) = (vec![0; self.len], vec![0; self.len]);
-        let chosen = choose_among(&mut cases, &mut polls, &mut locks, wait)?;
+        let mut cases: Vec<_> = arms.zip(&mut outcomes).map(|(arm, o)| arm.case(o)).collect();
+        let chosen = choose_among(&mut cases, wait)?;
         drop(cases);
         let mut arms = self.first.iter_mut().flatten().chain(&mut self.more);
-        arms.nth(chosen).expect("the chosen arm").settle(served[chosen]);
+        arms.nth(chosen).expect("the chosen arm").settle(outcomes[chosen]);
         Some(chosen)
     }
 }
 
 impl<'a> Arm<'a> {
-    fn case<'s>(&'s mut self, served: &'s mut bool) -> Case<'s>
+    fn case<'s>(&'s mut self, outcome: &'s mut Outcome) -> Case<'s>
     where
         'a: 's,
     {
@@ -248,12 +245,12 @@ impl<'a> Arm<'a> {
         let port = if self.spent { None } else { self.port };
         // SAFETY: the room is for the channel's type (`recv`, `send`) and borrowed with the arm; an
         // unspent send holds its value.
-        unsafe { Case::new(port, self.send, self.room.at(), served) }
+        unsafe { Case::new(port, self.send, self.room.at(), outcome) }
     }
 
     /// Books whether a value passed.
-    fn settle(&mut self, served: bool) {
-        if served {
+    fn settle(&mut self, outcome: Outcome) {
+        if outcome == Outcome::Served {
             self.room.full = !self.send;
         }
     }

@@ -122,6 +122,18 @@ impl<T> Port for Core<T> {
     }
 }
 
+/// What has become of a case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was not chosen.
+    #[default]
+    Open,
+    /// It was chosen: its channel is closed, and no value passed.
+    Closed,
+    /// It was chosen, and a value passed.
+    Served,
+}
+
 /// One operation that a select may choose.
 pub struct Case<'a> {
     /// `None` is never ready: nil, or spent.
@@ -129,8 +141,7 @@ pub struct Case<'a> {
     send: bool,
     /// A value, or room for one, of the channel's type.
     slot: *mut (),
-    /// Set if the case was chosen and a value passed.
-    served: &'a mut bool,
+    outcome: &'a mut Outcome,
     waiter: MaybeUninit<Waiter>,
 }
 
@@ -143,20 +154,21 @@ impl fmt::Debug for Case<'_> {
 impl<'a> Case<'a> {
     /// # Safety
     /// `slot` is a place for a value of the channel's type, not used by anyone else during `'a`; for
-    /// a send it holds one, which is gone if `served` is found set.
+    /// a send it holds one, which is gone if the outcome is `Served`.
+    #[inline]
     pub(super) unsafe fn new(
         port: Option<&'a dyn Port>,
         send: bool,
         slot: *mut (),
-        served: &'a mut bool,
+        outcome: &'a mut Outcome,
     ) -> Self {
-        Self { port, send, slot, served, waiter: MaybeUninit::uninit() }
+        Self { port, send, slot, outcome, waiter: MaybeUninit::uninit() }
     }
 
     /// A case that is never ready.
-    pub(super) fn never(served: &'a mut bool) -> Self {
+    pub(super) fn never(outcome: &'a mut Outcome) -> Self {
         let slot = std::ptr::null_mut();
-        Self { port: None, send: false, slot, served, waiter: MaybeUninit::uninit() }
+        Self { port: None, send: false, slot, outcome, waiter: MaybeUninit::uninit() }
     }
 
     fn lock(&self) -> Option<&'a RawLock> {
@@ -165,14 +177,6 @@ impl<'a> Case<'a> {
 
     fn may_go_on(&self) -> bool {
         self.port.is_some_and(|port| port.may_go_on(self.send))
-    }
-
-    fn look(&self) -> Look {
-        self.port.map_or(Look::Unclear, |port| port.look(self.send))
-    }
-
-    fn turn(&self) -> usize {
-        self.port.map_or(0, Port::turn)
     }
 
     /// # Safety
@@ -201,14 +205,108 @@ impl Wait {
     }
 }
 
-/// Chooses one of the cases; `None` if none was ready in time. The chosen one is served, or its
-/// channel is closed.
-pub(super) fn choose<const N: usize>(mut cases: [Case<'_>; N], wait: Wait) -> Option<usize> {
-    choose_among(&mut cases, &mut [0; N], &mut [0; N], wait)
+/// Cases that a glance takes in.
+const GLANCE: usize = 8;
+
+/// Chooses one of the cases; `None` if none was ready in time. The chosen one's outcome says more.
+pub(super) fn choose<const N: usize>(cases: &mut [Case<'_>; N], wait: Wait) -> Option<usize> {
+    match choose_at_a_glance(cases, wait) {
+        Some(settled) => settled,
+        None => choose_under_locks(cases, &mut [0; N], &mut [0; N], wait),
+    }
 }
 
-/// As [`choose`], for a list; the two others give room for as many indices.
-pub(super) fn choose_among(
+/// As [`choose`], for a list of any length.
+pub(super) fn choose_among(cases: &mut [Case<'_>], wait: Wait) -> Option<usize> {
+    if cases.len() > GLANCE {
+        let (mut polls, mut locks) = (vec![0; cases.len()], vec![0; cases.len()]);
+        return choose_under_locks(cases, &mut polls, &mut locks, wait);
+    }
+    match choose_at_a_glance(cases, wait) {
+        Some(settled) => settled,
+        None => choose_under_locks(cases, &mut [0; GLANCE], &mut [0; GLANCE], wait),
+    }
+}
+
+/// Chooses without holding more than one lock; `None` if that cannot be done. Inlined where the
+/// number of cases is known, so that there is no loop.
+#[inline(always)]
+fn choose_at_a_glance(cases: &mut [Case<'_>], wait: Wait) -> Option<Option<usize>> {
+    match glance(cases) {
+        Glance::AllBlock => (wait.0 == 0).then_some(None),
+        Glance::SomeGoOn(set) => go_on_with_one_of(cases, set).map(Some),
+        Glance::Unclear => None,
+    }
+}
+
+/// What a look at all channels without their locks says.
+enum Glance {
+    /// At one instant none was ready.
+    AllBlock,
+    /// The cases whose bits are set looked ready.
+    SomeGoOn(u8),
+    /// Ask under the locks.
+    Unclear,
+}
+
+#[inline(always)]
+fn glance(cases: &[Case<'_>]) -> Glance {
+    let (mut set, mut turns) = (0, [0; GLANCE]);
+    if cases.len() > GLANCE {
+        return Glance::Unclear;
+    }
+    for (i, case) in cases.iter().enumerate() {
+        let Some(port) = case.port else { continue };
+        match port.look(case.send) {
+            Look::Blocks(turn) => turns[i] = turn,
+            Look::GoesOn => set |= 1 << i,
+            Look::Unclear => return Glance::Unclear,
+        }
+    }
+    if set != 0 {
+        return Glance::SomeGoOn(set);
+    }
+    // All blocked, each at its own moment; at one moment if none has changed until the last look.
+    let looked = cases.split_last().map_or(cases, |(_, looked)| looked);
+    let same = |(case, turn): (&Case<'_>, &usize)| case.port.is_none_or(|p| p.turn() == *turn);
+    let same = looked.iter().zip(&turns).all(same);
+    if same { Glance::AllBlock } else { Glance::Unclear }
+}
+
+/// Performs one of the cases that looked ready, each with the same chance, if it still is: only its
+/// own channel is locked, since a case that is ready may be chosen whatever the others are.
+fn go_on_with_one_of(cases: &mut [Case<'_>], mut set: u8) -> Option<usize> {
+    let count = set.count_ones();
+    if count > 1 {
+        for _ in 0..Rng::new(random()).bounded(count) {
+            set &= set - 1;
+        }
+    }
+    let i = set.trailing_zeros() as usize;
+    let case = &mut cases[i];
+    let lock = case.lock()?;
+    lock.lock();
+    // SAFETY: the lock is held.
+    let poll = unsafe { case.poll() };
+    lock.unlock();
+    *case.outcome = match poll {
+        Poll::NotReady => return None,
+        Poll::Closed => Outcome::Closed,
+        Poll::Done(woken) => {
+            if let Some(task) = woken {
+                // SAFETY: the core took it from its queue.
+                unsafe { ready(task) };
+            }
+            Outcome::Served
+        }
+    };
+    Some(i)
+}
+
+/// Chooses with all channels locked, and waits if none is ready; `polls` and `locks` are room for an
+/// index for each case.
+#[inline(never)]
+fn choose_under_locks(
     cases: &mut [Case<'_>],
     polls: &mut [usize],
     locks: &mut [usize],
@@ -228,17 +326,6 @@ pub(super) fn choose_among(
         }
         return None;
     }
-    match glance(cases, polls, locks) {
-        Glance::AllBlock if wait.0 == 0 => return None,
-        Glance::SomeGoOn(count) => {
-            let chosen = go_on_with_one_of(cases, &polls[..count]);
-            if chosen.is_some() {
-                return chosen;
-            }
-        }
-        _ => {}
-    }
-    locks.copy_from_slice(polls);
     if live > 1 {
         locks.sort_unstable_by_key(|&i| cases[i].lock().map(std::ptr::from_ref));
     }
@@ -257,63 +344,6 @@ pub(super) fn choose_among(
         return None;
     }
     wait_for_one(cases, locks, wait.0)
-}
-
-/// What a look at all channels without their locks says.
-enum Glance {
-    /// At one instant none was ready.
-    AllBlock,
-    /// So many looked ready, and come first in the list.
-    SomeGoOn(usize),
-    /// Ask under the locks.
-    Unclear,
-}
-
-/// Looks at the cases of `live` without their locks; `turns` is room for as many numbers.
-fn glance(cases: &[Case<'_>], live: &mut [usize], turns: &mut [usize]) -> Glance {
-    let mut count = 0;
-    for k in 0..live.len() {
-        match cases[live[k]].look() {
-            Look::Blocks(turn) => turns[k] = turn,
-            Look::GoesOn => {
-                live.swap(count, k);
-                count += 1;
-            }
-            Look::Unclear => return Glance::Unclear,
-        }
-    }
-    if count > 0 {
-        return Glance::SomeGoOn(count);
-    }
-    // All blocked, each at its own moment; at one moment if none has changed until the last look.
-    let last = live.len() - 1;
-    let same = live[..last].iter().zip(turns).all(|(&i, turn)| cases[i].turn() == *turn);
-    if same { Glance::AllBlock } else { Glance::Unclear }
-}
-
-/// Performs one of the cases that looked ready, each with the same chance, if it still is: only its
-/// own channel is locked, since a case that is ready may be chosen whatever the others are.
-fn go_on_with_one_of(cases: &mut [Case<'_>], among: &[usize]) -> Option<usize> {
-    let k = if among.len() > 1 { Rng::new(random()).bounded(among.len() as u32) } else { 0 };
-    let i = among[k as usize];
-    let case = &mut cases[i];
-    let lock = case.lock()?;
-    lock.lock();
-    // SAFETY: the lock is held.
-    let poll = unsafe { case.poll() };
-    lock.unlock();
-    match poll {
-        Poll::NotReady => return None,
-        Poll::Done(woken) => {
-            *case.served = true;
-            if let Some(task) = woken {
-                // SAFETY: the core took it from its queue.
-                unsafe { ready(task) };
-            }
-        }
-        Poll::Closed => {}
-    }
-    Some(i)
 }
 
 /// Performs one of the cases that are ready, each with the same chance; returns it and whom to make
@@ -344,10 +374,13 @@ unsafe fn go_on_with_one(
                 among[k] = among[left];
             }
             Poll::Done(woken) => {
-                *cases[i].served = true;
+                *cases[i].outcome = Outcome::Served;
                 return Some((i, woken));
             }
-            Poll::Closed => return Some((i, None)),
+            Poll::Closed => {
+                *cases[i].outcome = Outcome::Closed;
+                return Some((i, None));
+            }
         }
     }
     None
@@ -410,6 +443,6 @@ fn wait_for_one(cases: &mut [Case<'_>], locks: &[usize], when: u64) -> Option<us
         winner.map(|i| (i, waiter(i).served.get()))
     };
     let (i, served) = winner?;
-    *cases[i].served = served;
+    *cases[i].outcome = if served { Outcome::Served } else { Outcome::Closed };
     Some(i)
 }
