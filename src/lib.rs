@@ -58,7 +58,7 @@ mod timer;
 pub use self::{
     api::{
         Builder, Config, JoinHandle, OnOverflow, OnPanic, Scope, ScopedJoinHandle, StartError,
-        ThreadLocals, go, run, runtime, scope, spawn,
+        ThreadLocals, blocking, blocking_long, go, run, runtime, scope, spawn,
     },
     chan::{
         Chan, IntoIter, Iter, Receiver, ReceiverIntoIter, ReceiverIter, RecvError,

@@ -1,11 +1,13 @@
 //! What users type.
 
+mod blocking;
 mod config;
 mod go;
 mod join;
 pub mod runtime;
 mod scope;
 
+pub use blocking::{blocking, blocking_long};
 pub use config::{Config, OnOverflow, OnPanic, StartError, ThreadLocals, run};
 pub use go::go;
 pub use join::{Builder, JoinHandle, spawn};

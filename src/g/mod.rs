@@ -28,6 +28,7 @@ use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::Location;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// How the goroutine's function is called: with the address of its closure.
 pub(crate) type Start = unsafe fn(*mut ());
@@ -64,6 +65,13 @@ pub(crate) struct G {
     pub(crate) rung: Cell<u8>,
     /// Marks the goroutine that `run` waits for.
     pub(crate) is_main: Cell<bool>,
+    /// The thread it is locked to: its M, which this room knows by address only; null as a rule.
+    /// Changed by the goroutine itself and at its end; read by who finds it in a queue.
+    pub(crate) locked_to: AtomicPtr<()>,
+    /// How often it has locked itself there.
+    pub(crate) locks: Cell<u32>,
+    /// Depth of the declared blocking calls it is in; read by the monitor.
+    pub(crate) declared: AtomicU32,
     /// Next in the [`Queue`] that holds it.
     link: Cell<Option<NonNull<G>>>,
     /// Number for people; never reused.
@@ -140,6 +148,9 @@ impl GRef {
             since: Cell::new(0),
             rung: Cell::new(rung),
             is_main: Cell::new(false),
+            locked_to: AtomicPtr::new(std::ptr::null_mut()),
+            locks: Cell::new(0),
+            declared: AtomicU32::new(0),
             link: Cell::new(None),
             id: Cell::new(0),
             parent: Cell::new(0),
@@ -183,6 +194,12 @@ impl GRef {
         for line in 0..(ABOVE + BELOW) / LINE {
             crate::base::hint::prefetch(block.wrapping_add(line * LINE).wrapping_sub(BELOW));
         }
+    }
+
+    /// Whether it runs on one thread only. For its holder, or for printing.
+    #[inline]
+    pub(crate) fn is_locked(self) -> bool {
+        !self.locked_to.load(Ordering::Relaxed).is_null()
     }
 
     pub(crate) fn as_ptr(self) -> NonNull<G> {

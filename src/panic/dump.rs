@@ -11,6 +11,7 @@ use super::unwind::Unwinder;
 use crate::g::{GRef, Site, State};
 use crate::sched::{self, current::current};
 use std::fmt::{self, Write};
+use std::sync::atomic::Ordering;
 
 /// How often a crash tries to stop the world before it goes on without, and lives with what it gets.
 const TRIES: u32 = 50;
@@ -22,6 +23,7 @@ struct Noted {
     site: Option<Site>,
     status: &'static str,
     minutes: u64,
+    locked: bool,
     frames: Frames,
     elsewhere: bool,
 }
@@ -70,6 +72,7 @@ fn note_all() -> Vec<Noted> {
         parent: unborn.parent,
         site: unborn.site,
         status: "runnable",
+        locked: false,
         minutes: 0,
         frames: Frames::default(),
         elsewhere: false,
@@ -93,10 +96,12 @@ fn note(g: GRef, unwinder: &mut Unwinder) -> Noted {
         site: g.created.get(),
         status: match state {
             State::Waiting => g.reason.get().text(),
+            State::Running if g.declared.load(Ordering::Relaxed) > 0 => "syscall",
             State::Running => "running",
             _ => "runnable",
         },
         minutes: if waiting { sched::waited_seconds(g) / 60 } else { 0 },
+        locked: g.is_locked(),
         frames,
         elsewhere: state == State::Running,
     }
@@ -113,7 +118,8 @@ fn write(out: &mut dyn Write, all: &[Noted], runtime: bool) -> fmt::Result {
             0 => {}
             minutes => write!(out, ", {minutes} minutes")?,
         }
-        writeln!(out, "]:")?;
+        let locked = if noted.locked { ", locked to thread" } else { "" };
+        writeln!(out, "{locked}]:")?;
         if noted.elsewhere {
             writeln!(out, "\tgoroutine running on other thread; stack unavailable")?;
         }

@@ -1,16 +1,23 @@
 //! Start of the runtime, and `run`: the calling thread becomes an M for its main goroutine.
 //!
 //! The order is Go's: limits (maximum stack, threads), Ps, sysmon, then main. The main goroutine
-//! starts on the calling thread (locked to it until main is entered: nobody else can pick it up,
-//! it is in no queue). At its first stop the thread hands its P to another M and from then on only
+//! starts on the calling thread, to which it is locked until main is entered. At its first stop after
+//! that, unless it has locked itself there, the thread hands its P to another M and from then on only
 //! waits for main's result: it must be able to return the moment main does, whatever other
 //! goroutines do, so it never runs anyone else's code.
+//!
+//! A child of fork has one thread, the one that forked, and a copy of the scheduler that nothing
+//! moves any more. It may call exec, or go on without goroutines; a call of ours that would need the
+//! others ends it with a message instead of hanging: for a goroutine by its M's lease, which costs the
+//! parent nothing, for a plain thread by [`is_started`] and [`refuse_forked`].
 
-use super::current;
-use super::m::M;
+use super::current::current;
+use super::lease::FORKED_CHILD;
+use super::m::{Bound, M};
 use super::spawn::{Choice, Options, dead, prepare};
-use super::{NOT_STARTED, SCHED, idle, ready, run, sysmon, world};
-use crate::base::atomic::Ordering;
+use super::{NOT_STARTED, SCHED, idle, locked, ready, run, sysmon, threads, world};
+use crate::base::atomic::{AtomicU8, Ordering};
+use crate::base::fatal::fatal;
 use crate::stack::{DEFAULT_MAX_STACK, Exhausted, Ladder};
 use crate::sys;
 use crate::sys::lock::Lock;
@@ -47,6 +54,12 @@ impl Default for Settings {
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
 static STARTING: Lock<()> = Lock::new(());
 
+/// NEW, RUNNING, or FORKED in a child of a process whose runtime runs.
+static PHASE: AtomicU8 = AtomicU8::new(NEW);
+const NEW: u8 = 0;
+const RUNNING: u8 = 1;
+const FORKED: u8 = 2;
+
 /// The settings in force; the runtime must have been started.
 #[inline]
 pub(crate) fn settings() -> &'static Settings {
@@ -55,7 +68,8 @@ pub(crate) fn settings() -> &'static Settings {
 
 #[inline]
 pub(crate) fn is_started() -> bool {
-    SETTINGS.get().is_some()
+    // Acquire: pairs with the store in `start`; the settings are there.
+    PHASE.load(Ordering::Acquire) == RUNNING
 }
 
 #[inline]
@@ -70,6 +84,8 @@ pub(crate) enum Refused {
     Running(Settings),
     /// The system refused the monitor thread.
     Thread(std::io::Error),
+    /// This is a forked child.
+    Forked,
 }
 
 /// Starts the runtime, or checks that it runs with `wanted` (`None`: starts with the
@@ -80,8 +96,10 @@ pub(crate) fn start(wanted: Option<Settings>) -> Result<bool, Refused> {
         Some(w) if w != *have => Err(Refused::Running(have.clone())),
         _ => Ok(false),
     };
-    if let Some(have) = SETTINGS.get() {
-        return same(have);
+    match SETTINGS.get() {
+        _ if PHASE.load(Ordering::Relaxed) == FORKED => return Err(Refused::Forked),
+        Some(have) => return same(have),
+        None => {}
     }
     let _one = STARTING.lock();
     if let Some(have) = SETTINGS.get() {
@@ -92,6 +110,7 @@ pub(crate) fn start(wanted: Option<Settings>) -> Result<bool, Refused> {
     sys::cpu::num_cpu(); // the count at start is the one that stays
     let procs = settings.procs.unwrap_or_else(sys::cpu::default_procs).min(world::MAX_PROCS);
     SCHED.steady.custom_procs.store(settings.procs.is_some(), Ordering::Relaxed);
+    threads::start_template().map_err(Refused::Thread)?;
     sysmon::start().map_err(Refused::Thread)?;
     super::ensure_p(procs - 1);
     let mut inner = SCHED.inner.lock();
@@ -102,6 +121,8 @@ pub(crate) fn start(wanted: Option<Settings>) -> Result<bool, Refused> {
     }
     drop(inner);
     SETTINGS.get_or_init(|| settings);
+    sys::thread::at_fork(in_forked_child);
+    PHASE.store(RUNNING, Ordering::Release);
     // Release: pairs with the Acquire in `Sched::odd`.
     SCHED.steady.odd.fetch_sub(NOT_STARTED, Ordering::Release);
     sysmon::begin();
@@ -117,6 +138,8 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     let done = Note::new();
     let note: &Note = &done;
     let body = move || {
+        let (m, g) = current().and_then(|m| Some((m, m.curg()?))).expect("a goroutine runs here");
+        locked::unbind(g, m, Bound::Free);
         if f() {
             // From here on the thread counts as one of the program's own: while it wakes up nothing
             // of ours may run, and that is no deadlock.
@@ -127,14 +150,13 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     let choice = Choice { is_main: true, ..Choice::default() };
     let options = Options { choice: Some(Box::new(choice)), site: None };
     let _alt_stack = sys::signal::AltStack::enter();
-    let m = M::for_caller();
-    current::set(Some(m));
+    let m = M::create(true);
+    m.begin();
     let p = {
         let mut inner = SCHED.inner.lock();
         inner.runners += 1;
-        let p = idle::take_p(&mut inner);
-        inner.runners_busy += usize::from(p.is_some());
-        p
+        inner.runners_busy += 1;
+        idle::take_p(&mut inner)
     };
     if let Some(p) = p {
         m.acquire(p);
@@ -142,32 +164,51 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     let g = match dead(p, &options) {
         Ok(g) => g,
         Err(e) => {
-            step_down(m, p.is_some());
+            step_down(m);
             SCHED.inner.lock().runners -= 1;
             return Err(e); // drops `body`, on what is a plain thread again
         }
     };
     // SAFETY: `dead` gave us the goroutine, and we return only after it has run `body` to its end.
     unsafe { prepare(g, Some(m), p, options, body) };
+    // It begins on this thread, whoever picks it.
+    locked::bind(g, m);
     match p {
         Some(_) => run::run(m, g),
         None => ready::submit_global(g),
     }
-    step_down(m, p.is_some());
+    // While main is locked it stays here; afterwards it is like any other. If it ends locked the
+    // thread is not ended, which is not ours: it waits for main's result (Go's m0 parks).
+    run::run_bound(m);
+    step_down(m);
     done.sleep();
     Ok(())
 }
 
 /// The calling thread stops being an M.
-fn step_down(m: &'static M, was_busy: bool) {
+fn step_down(m: &'static M) {
     if let Some(p) = m.release() {
         idle::hand_off(p);
     }
-    current::set(None);
-    M::give_back(m);
+    m.end();
     let mut inner = SCHED.inner.lock();
-    inner.runners_busy -= usize::from(was_busy);
-    // This may have been the last party that was awake, without a P whose way to the idle list the
-    // monitor would have seen: it must look for a deadlock.
-    sysmon::rouse(&mut inner);
+    inner.runners_busy -= 1;
+    inner.rest_if_last();
+}
+
+/// In the child of a fork, on the thread that forked: there is no scheduler here.
+extern "C" fn in_forked_child() {
+    PHASE.store(FORKED, Ordering::Relaxed);
+    SCHED.steady.odd.fetch_or(NOT_STARTED, Ordering::Relaxed);
+    if let Some(m) = current() {
+        m.fork();
+    }
+}
+
+/// Ends a forked child that would wait for goroutines. Where it would otherwise hang; a goroutine's
+/// own calls are stopped by its M's lease.
+pub(super) fn refuse_forked() {
+    if PHASE.load(Ordering::Relaxed) == FORKED {
+        fatal(format_args!("{FORKED_CHILD}"));
+    }
 }

@@ -7,6 +7,7 @@
 //! under the scheduler's lock cannot change: with all Ms asleep and no other thread, only this
 //! thread could change it.
 
+use super::threads::SYSTEM;
 use super::{SCHED, clock, p};
 use crate::base::fatal::fatal;
 use crate::sys;
@@ -15,14 +16,13 @@ use crate::sys;
 /// without anything of ours having run in between.
 pub(super) fn check() -> bool {
     let inner = SCHED.inner.lock();
-    let asleep = inner.ms == inner.idle_ms.len() && inner.runners_busy == 0;
-    if inner.runners == 0 || !asleep {
+    if inner.runners == 0 || !inner.all_asleep() {
         return false;
     }
     if !SCHED.global.is_empty() || clock::earliest() != sys::clock::NEVER {
         return false;
     }
-    let ours = inner.ms + inner.runners + 1;
+    let ours = inner.ms + inner.runners + SYSTEM;
     if sys::proc::threads().is_none_or(|all| all > ours) {
         return true;
     }

@@ -11,11 +11,9 @@
 
 use super::m::M;
 use super::p::P;
-use super::{Inner, SCHED, clock, find, run, sysmon};
-use crate::base::fatal::{Stderr, fatal};
+use super::{Inner, SCHED, clock, find, sysmon, threads};
 use crate::sys::clock::NEVER;
 use crate::sys::lock::Guard;
-use std::fmt::Write as _;
 
 /// If a P is idle and nobody is looking for work, starts somebody.
 #[inline]
@@ -42,6 +40,21 @@ pub(super) fn take_p(inner: &mut Inner) -> Option<&'static P> {
     Some(p)
 }
 
+impl Inner {
+    /// The caller goes to sleep, or ends. If it was the last of the runtime's threads that was awake,
+    /// the monitor must look for a deadlock: it may have looked while the caller was still awake.
+    pub(super) fn rest_if_last(&mut self) {
+        if self.all_asleep() {
+            sysmon::rouse(self);
+        }
+    }
+
+    /// Whether no thread of the runtime's can run anything unless somebody wakes it.
+    pub(super) fn all_asleep(&self) -> bool {
+        self.ms == self.idle_ms.len() + self.idle_locked && self.runners_busy == 0
+    }
+}
+
 /// Puts a P without work on the idle list.
 pub(super) fn put_p(inner: &mut Inner, p: &'static P) {
     debug_assert!(!p.has_work());
@@ -49,79 +62,80 @@ pub(super) fn put_p(inner: &mut Inner, p: &'static P) {
     SCHED.spin.p_idle();
 }
 
+/// As [`take_p`], if possible the one that `m` held last: its caches and queues are `m`'s.
+fn take_p_for(inner: &mut Inner, m: &M) -> Option<&'static P> {
+    let old = m.old_p.take();
+    let at = old.and_then(|old| inner.idle_ps.iter().rposition(|p| p.id == old.id));
+    if let Some(at) = at {
+        let last = inner.idle_ps.len() - 1;
+        inner.idle_ps.swap(at, last);
+    }
+    take_p(inner)
+}
+
+/// For an M whose goroutine runs without a P, inside the runtime: takes one that is idle, the old
+/// one first.
+#[cold]
+pub(super) fn regain(m: &'static M) -> Option<&'static P> {
+    if SCHED.spin.idle() == 0 {
+        return None;
+    }
+    let p = take_p_for(&mut SCHED.inner.lock(), m)?;
+    m.acquire(p);
+    Some(p)
+}
+
 /// Sets an M to work on `p`: an idle one, else a new thread.
 pub(super) fn start_m(mut inner: Guard<'_, Inner>, p: &'static P, spinning: bool) {
     let idle = inner.idle_ms.pop();
-    if idle.is_none() && inner.ms >= inner.max_ms {
-        let limit = inner.max_ms;
-        drop(inner); // the end of the process may want to look at the scheduler
-        too_many_threads(limit);
-    }
     let is_new = idle.is_none();
-    let m = idle.unwrap_or_else(|| {
-        inner.ms += 1;
-        M::create()
-    });
+    let m = match idle.map_or_else(|| threads::add(&mut inner), Ok) {
+        Ok(m) => m,
+        Err(limit) => {
+            drop(inner);
+            threads::too_many(limit);
+        }
+    };
     m.next_p.set(Some(p));
     m.spinning.set(spinning);
     drop(inner);
-    if !is_new {
-        return m.note.wake();
-    }
-    if let Err(e) = crate::sys::thread::start("gort", move || run::m_main(m)) {
-        no_thread(&e);
-    }
-}
-
-/// The limit of threads is passed: Go's text and end.
-#[cold]
-pub(super) fn too_many_threads(limit: usize) -> ! {
-    let _ = writeln!(Stderr, "runtime: program exceeds {limit}-thread limit");
-    fatal(format_args!("thread exhaustion"));
-}
-
-/// The system refuses a thread: Go's text and end.
-#[cold]
-fn no_thread(e: &std::io::Error) -> ! {
-    let have = SCHED.inner.lock().ms;
-    let errno = e.raw_os_error().unwrap_or(0);
-    let _ = writeln!(
-        Stderr,
-        "runtime: failed to create new OS thread (have {have} already; errno={errno})"
-    );
-    if e.kind() == std::io::ErrorKind::WouldBlock {
-        let _ = writeln!(Stderr, "runtime: may need to increase max user processes (ulimit -u)");
-    }
-    fatal(format_args!("newosproc"));
+    if is_new { threads::begin(m) } else { m.note.wake() }
 }
 
 /// Sleeps until somebody gives this M a P.
-fn stop_m(m: &'static M, mut inner: Guard<'_, Inner>) {
+pub(super) fn stop_m(m: &'static M, mut inner: Guard<'_, Inner>) {
     debug_assert!(m.p().is_none());
     inner.idle_ms.push(m);
+    inner.rest_if_last();
     drop(inner);
     m.note.sleep();
     m.note.clear();
     if let Some(p) = m.next_p.take() {
         m.acquire(p);
+        run_overdue(p);
     }
 }
 
-/// For an M that has lost its P: takes an idle one, or sleeps.
+/// What is due on any P: that of an M which hogs its own cannot wait for it.
+fn run_overdue(p: &'static P) {
+    let now = crate::sys::clock::now();
+    if clock::earliest() <= now {
+        for from in super::all_ps() {
+            find::run_timers(p, from, now);
+        }
+    }
+}
+
+/// For an M that has lost its P: takes an idle one, the old one first, or sleeps.
 pub(super) fn get_p_or_sleep(m: &'static M) {
     if m.spinning.replace(false) {
         SCHED.spin.stop_spinning();
     }
     let mut inner = SCHED.inner.lock();
-    match take_p(&mut inner) {
+    match take_p_for(&mut inner, m) {
         Some(p) => m.acquire(p),
         None => stop_m(m, inner),
     }
-}
-
-/// Stops the world's M: sleeps without a P (the caller has settled the P).
-pub(super) fn sleep_without_p(m: &'static M, inner: Guard<'_, Inner>) {
-    stop_m(m, inner);
 }
 
 /// For an M that found nothing: gives its P up, looks once more, sleeps. On return the M may hold

@@ -13,12 +13,16 @@
 //! |---|---|---|
 //! | HELD, HELD_FENCED | the owner may use what it keeps | the borrower, giving back |
 //! | ASKED | a borrower is deciding, or borrowing; an owner that enters waits | the borrower |
+//! | FORKED | the owner is the only thread of a forked child: its next enter ends the process | the owner |
 //!
 //! `inside` is written by the owner only. HELD has two codes, by the machine's way of making a
 //! barrier. HELD: the borrower's barrier is `membarrier(PRIVATE_EXPEDITED)`, the owner's a compiler
 //! fence, and `enter` is a store, a load and a branch. HELD_FENCED, where there is no membarrier:
 //! `enter` falls through to its slow half, which executes a real fence. So the choice, made once at
-//! start, costs the fast path nothing.
+//! start, costs the fast path nothing. A program may forbid itself membarrier later (a sandbox): the
+//! borrower's call fails, it gives up, and makes every lease HELD_FENCED ([`Lease::fence`]). An
+//! owner that has read HELD just before has not fenced; whoever borrows next waits long enough for
+//! any processor to have let that store out (`m.rs`).
 //!
 //! # Protocol
 //!
@@ -69,6 +73,8 @@ const HELD: u32 = 0;
 const HELD_FENCED: u32 = 1;
 /// A borrower is deciding or borrowing; an owner that enters waits.
 const ASKED: u32 = 2;
+/// The process is a forked child, in which there is no scheduler.
+const FORKED: u32 = 3;
 
 /// Rounds of spinning before a waiting owner offers its CPU to the borrower.
 const SPINS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
@@ -82,8 +88,8 @@ pub(crate) struct Lease {
     inside: AtomicBool,
     /// See the table of states.
     state: AtomicU32,
-    /// HELD or HELD_FENCED: how this process spells "held".
-    held: u32,
+    /// HELD or HELD_FENCED: how this process spells "held". Written by borrowers only.
+    held: AtomicU32,
 }
 
 impl Lease {
@@ -91,7 +97,11 @@ impl Lease {
     /// bring are `fence(SeqCst)`.
     pub(crate) fn new(fenced: bool) -> Self {
         let held = if fenced { HELD_FENCED } else { HELD };
-        Self { inside: AtomicBool::new(true), state: AtomicU32::new(held), held }
+        Self {
+            inside: AtomicBool::new(true),
+            state: AtomicU32::new(held),
+            held: AtomicU32::new(held),
+        }
     }
 
     /// The owner comes into the runtime. Not reentrant.
@@ -109,18 +119,33 @@ impl Lease {
     /// Not HELD at first sight: fence for ourselves if nobody else does, and wait out a borrower.
     #[cold]
     fn enter_slow(&self) {
-        if self.held == HELD_FENCED {
-            fence(Ordering::SeqCst); // E2, pairs with the borrower's fence (R2)
-        }
         let mut spins = 0;
-        while self.state.load(Ordering::Acquire) == ASKED {
-            if spins < SPINS {
-                spins += 1;
-                spin_loop();
-            } else {
-                yield_now();
+        loop {
+            // E2, pairs with the borrower's fence (R2). Where borrowers bring the barrier it is one
+            // fence too many, on a path that waits.
+            fence(Ordering::SeqCst);
+            match self.state.load(Ordering::Acquire) {
+                ASKED if spins < SPINS => {
+                    spins += 1;
+                    spin_loop();
+                }
+                ASKED => yield_now(),
+                FORKED => forked(),
+                _ => return,
             }
         }
+    }
+
+    /// From now on the owner fences for itself: the borrowers have lost their barrier. By the one
+    /// borrower there is, outside [`borrow`](Self::borrow).
+    pub(crate) fn fence(&self) {
+        self.held.store(HELD_FENCED, Ordering::Relaxed);
+        self.state.store(HELD_FENCED, Ordering::Release);
+    }
+
+    /// The owner finds itself in a forked child, outside the runtime.
+    pub(crate) fn fork(&self) {
+        self.state.store(FORKED, Ordering::Relaxed);
     }
 
     /// The owner goes back to code that is not ours.
@@ -136,21 +161,36 @@ impl Lease {
     /// owner is inside.
     ///
     /// `barrier` returns after the owner has executed a full fence since the call (membarrier), or,
-    /// on a lease made `fenced`, is a full fence itself. One borrower at a time.
-    pub(crate) fn borrow<R>(&self, barrier: impl FnOnce(), f: impl FnOnce() -> R) -> Option<R> {
+    /// on a lease made `fenced`, is a full fence itself; or it returns false, and nothing is
+    /// borrowed. One borrower at a time.
+    pub(crate) fn borrow<R>(
+        &self,
+        barrier: impl FnOnce() -> bool,
+        f: impl FnOnce() -> R,
+    ) -> Option<R> {
         /// Gives the lease back, also when `f` unwinds: the owner spins for it.
         struct Return<'a>(&'a Lease);
         impl Drop for Return<'_> {
             fn drop(&mut self) {
                 // Release: pairs with E3; the owner sees what `f` did.
-                self.0.state.store(self.0.held, Ordering::Release); // R4
+                let held = self.0.held.load(Ordering::Relaxed);
+                self.0.state.store(held, Ordering::Release); // R4
             }
         }
         self.state.store(ASKED, Ordering::Relaxed); // R1
         let _return = Return(self);
-        barrier(); // R2
+        let reached = barrier(); // R2
         // Acquire: pairs with leave (L1).
-        let out = !self.inside.load(Ordering::Acquire); // R3
+        let out = reached && !self.inside.load(Ordering::Acquire); // R3
         out.then(f)
     }
+}
+
+/// The words for a child of fork that goes on as if it were its parent.
+pub(crate) const FORKED_CHILD: &str = "the child of a fork cannot use the runtime: \
+     only the thread that forked lives on there; call exec or _exit";
+
+#[cold]
+fn forked() -> ! {
+    crate::base::fatal::fatal(format_args!("{FORKED_CHILD}"))
 }

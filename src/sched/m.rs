@@ -2,19 +2,38 @@
 //!
 //! Fields marked *own* are touched by the M's thread alone, inside the runtime, or by a thread that
 //! has borrowed the M's lease while the M is outside (`lease.rs`). *lock* fields are written under
-//! the scheduler's lock. An M is never freed.
+//! the scheduler's lock. An M is never freed: when its thread ends another thread becomes it.
 
 use super::lease::Lease;
 use super::p::P;
 use crate::g::GRef;
+use crate::sys::clock;
 use crate::sys::lock::Lock;
 use crate::sys::note::Note;
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
-/// Ms of threads that have left `run`, for the next ones.
-static CALLERS: Lock<Vec<&'static M>> = Lock::new(Vec::new());
+/// Every M there is, and those of them whose threads have ended or left `run`, for the next ones.
+static ALL: Lock<Vec<&'static M>> = Lock::new(Vec::new());
+static UNUSED: Lock<Vec<&'static M>> = Lock::new(Vec::new());
+
+/// When the process lost its barrier, by the clock; 0: it has not. Under the revoke lock.
+static BARRIER_LOST: AtomicU64 = AtomicU64::new(0);
+/// How long after that nothing is borrowed, in ns: until every store that was on its way then has
+/// long been let out by its processor, as any interrupt of it does.
+const SETTLE_NS: u64 = 20_000_000;
+
+/// Whose thread an M's is, from which follows what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// It runs whatever it finds.
+    Free,
+    /// It runs this goroutine only, which runs only here (LockOSThread).
+    To(GRef),
+    /// The goroutine it was bound to has ended: so does the thread.
+    Ended,
+}
 
 /// An OS thread that runs goroutines while it holds a P.
 #[derive(Debug)]
@@ -25,6 +44,16 @@ pub(crate) struct M {
     p: Cell<Option<&'static P>>,
     /// *own*: looking for work on behalf of everyone.
     pub(super) spinning: Cell<bool>,
+    /// *own*: LockOSThread.
+    pub(super) bound: Cell<Bound>,
+    /// *own*: the P it held last, the first it tries to get again.
+    pub(super) old_p: Cell<Option<&'static P>>,
+    /// The thread is the program's, inside `run`: it runs its main goroutine and nothing else.
+    pub(super) is_runner: Cell<bool>,
+    /// *lock*: it sleeps until its locked goroutine is brought a P.
+    pub(super) awaits_own: Cell<bool>,
+    /// Declared blocking calls begun; stored by the M, read by the monitor.
+    pub(super) calls: AtomicU32,
     /// The goroutine it runs; null in the scheduler. Written by the M, read by anyone to print.
     curg: AtomicPtr<crate::g::G>,
     /// *lock*: the P to take when it wakes.
@@ -40,39 +69,61 @@ pub(crate) struct M {
 unsafe impl Sync for M {}
 
 /// The heavy half of the lease's barrier; where the kernel has none the owners fence themselves.
-fn barrier() {
+/// False: nothing may be borrowed now.
+fn barrier() -> bool {
     if crate::sys::thread::have_barrier() {
-        crate::sys::thread::process_barrier();
-    } else {
-        fence(Ordering::SeqCst);
+        if crate::sys::thread::process_barrier() {
+            return true;
+        }
+        BARRIER_LOST.store(clock::now(), Ordering::Relaxed);
+        return false;
     }
+    fence(Ordering::SeqCst);
+    let lost = BARRIER_LOST.load(Ordering::Relaxed);
+    lost == 0 || clock::now() > lost + SETTLE_NS
 }
 
 impl M {
-    pub(super) fn create() -> &'static Self {
-        Box::leak(Box::new(Self {
+    /// An M for a new thread, or for one that enters `run`.
+    pub(super) fn create(is_runner: bool) -> &'static Self {
+        let m = UNUSED.lock().pop().unwrap_or_else(Self::make);
+        m.is_runner.set(is_runner);
+        m
+    }
+
+    fn make() -> &'static Self {
+        let m: &'static Self = Box::leak(Box::new(Self {
             lease: Lease::new(!crate::sys::thread::have_barrier()),
             p: Cell::new(None),
             spinning: Cell::new(false),
+            bound: Cell::new(Bound::Free),
+            old_p: Cell::new(None),
+            is_runner: Cell::new(false),
+            awaits_own: Cell::new(false),
+            calls: AtomicU32::new(0),
             curg: AtomicPtr::new(std::ptr::null_mut()),
             next_p: Cell::new(None),
             note: Note::new(),
             tid: AtomicU32::new(0),
-        }))
-    }
-
-    /// An M for a thread that enters `run`: one given back earlier, else a new one. Not counted
-    /// among the scheduler's threads.
-    pub(super) fn for_caller() -> &'static Self {
-        let m = CALLERS.lock().pop().unwrap_or_else(Self::create);
-        m.tid.store(crate::sys::thread::id(), Ordering::Relaxed);
+        }));
+        ALL.lock().push(m);
         m
     }
 
+    /// The calling thread is this M's from now on.
+    pub(super) fn begin(&'static self) {
+        self.tid.store(crate::sys::thread::id(), Ordering::Relaxed);
+        super::current::set(Some(self));
+    }
+
     /// The calling thread leaves the scheduler.
-    pub(super) fn give_back(m: &'static Self) {
-        debug_assert!(m.p().is_none() && m.curg().is_none());
-        CALLERS.lock().push(m);
+    pub(super) fn end(&'static self) {
+        debug_assert!(self.p().is_none() && self.curg().is_none());
+        super::current::set(None);
+        self.tid.store(0, Ordering::Relaxed);
+        self.bound.set(Bound::Free);
+        self.old_p.set(None);
+        UNUSED.lock().push(self);
     }
 
     /// Enters the runtime: from here to [`leave`](Self::leave) nobody takes the P away. Returns the
@@ -96,9 +147,20 @@ impl M {
     }
 
     /// Runs `f` while this M, if it is outside the runtime, is kept outside; `None` if it is
-    /// inside. The caller holds the scheduler's revoke lock. Costs a process-wide barrier.
+    /// inside, or if the process has just lost its barrier. The caller holds the scheduler's revoke
+    /// lock. Costs a process-wide barrier.
     pub(super) fn borrow<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
-        self.lease.borrow(barrier, f)
+        let had = crate::sys::thread::have_barrier();
+        let result = self.lease.borrow(barrier, f);
+        if had && !crate::sys::thread::have_barrier() {
+            ALL.lock().iter().for_each(|m| m.lease.fence());
+        }
+        result
+    }
+
+    /// The M finds itself in the child of a fork.
+    pub(super) fn fork(&self) {
+        self.lease.fork();
     }
 
     /// Binds M and P. Only inside the runtime; nobody else has the P.

@@ -13,7 +13,9 @@
 //! | `spawn.rs` `join.rs` `goexit.rs` | birth, death, results |
 //! | `alarm.rs` `clock.rs` | what timers do; who sleeps until the next one |
 //! | `world.rs` | stop-the-world, GOMAXPROCS |
-//! | `sysmon.rs` `deadlock.rs` | the monitor thread |
+//! | `threads.rs` `locked.rs` | who clones threads, their limit; LockOSThread |
+//! | `blocking.rs` | declared blocking calls |
+//! | `sysmon.rs` `pace.rs` `retake.rs` `chores.rs` `deadlock.rs` | the monitor thread |
 //! | `trace.rs` | `GORT_DEBUG=schedtrace` |
 //! | `boot.rs` | start, and `run` |
 //!
@@ -30,7 +32,11 @@ mod alarm;
 #[cfg(not(any(loom, shuttle)))]
 mod birth;
 #[cfg(not(any(loom, shuttle)))]
+mod blocking;
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) mod boot;
+#[cfg(not(any(loom, shuttle)))]
+mod chores;
 #[cfg(not(any(loom, shuttle)))]
 mod clock;
 #[cfg(not(any(loom, shuttle)))]
@@ -47,16 +53,22 @@ mod idle;
 pub(crate) mod join;
 mod lease;
 #[cfg(not(any(loom, shuttle)))]
+mod locked;
+#[cfg(not(any(loom, shuttle)))]
 mod m;
 mod order;
 #[cfg(not(any(loom, shuttle)))]
 mod p;
+#[cfg(not(any(loom, shuttle)))]
+mod pace;
 #[cfg(not(any(loom, shuttle)))]
 mod park;
 #[cfg(not(any(loom, shuttle)))]
 mod ready;
 #[cfg(not(any(loom, shuttle)))]
 mod reserve;
+#[cfg(not(any(loom, shuttle)))]
+mod retake;
 #[cfg(not(any(loom, shuttle)))]
 mod run;
 #[cfg(not(any(loom, shuttle)))]
@@ -70,6 +82,8 @@ mod spin;
 mod sysmon;
 #[cfg(not(any(loom, shuttle)))]
 mod task;
+#[cfg(not(any(loom, shuttle)))]
+mod threads;
 #[cfg(not(any(loom, shuttle)))]
 mod trace;
 #[cfg(not(any(loom, shuttle)))]
@@ -86,6 +100,9 @@ mod tests;
 pub(crate) use self::{
     alarm::{Alarm, Ringer},
     birth::all_unborn,
+    blocking::{Kind, blocking},
+    lease::FORKED_CHILD,
+    locked::{lock as lock_os_thread, unlock as unlock_os_thread},
     p::{goroutines, goroutines_created, p_index, random},
     park::{park, park_forever, park_until, yield_now},
     ready::ready,
@@ -95,6 +112,7 @@ pub(crate) use self::{
     state::*,
     sysmon::{on_quit, waited_seconds},
     task::{Me, Task},
+    threads::count as threads,
     waitq::{WaitQueue, Waiter},
     world::{MAX_PROCS, set_procs, while_stopped},
 };

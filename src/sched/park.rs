@@ -89,6 +89,7 @@ fn park_thread(me: &Me, commit: impl FnOnce() -> bool) {
 
 /// Runs `wait`, which blocks the thread; an M hands its P on first.
 fn block_thread(wait: impl FnOnce()) {
+    super::boot::refuse_forked();
     if let Some(m) = current() {
         m.enter();
         if let Some(p) = m.release() {

@@ -62,8 +62,8 @@ pub(super) unsafe fn ready_on(p: &'static P, task: Task) {
 /// Queues a runnable goroutine from wherever the caller is.
 #[inline]
 pub(super) fn submit(g: GRef) {
-    let Some(m) = current() else { return submit_global(g) };
-    match m.enter() {
+    let Some(m) = current() else { return submit_from_outside(g) };
+    match m.enter().or_else(|| idle::regain(m)) {
         Some(p) => submit_local(p, g),
         None => submit_global(g),
     }
@@ -95,6 +95,12 @@ pub(super) fn submit_runnable(p: &'static P, g: Runnable) {
             }
         }
     }
+}
+
+#[cold]
+fn submit_from_outside(g: GRef) {
+    super::boot::refuse_forked();
+    submit_global(g);
 }
 
 /// Queues `g` where everyone looks.

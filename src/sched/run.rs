@@ -1,29 +1,50 @@
 //! The loop of an M: find a goroutine, run it, deal with how it stopped. The one place where a
 //! [`Stop`] is matched.
 
-use super::current;
 use super::find;
-use super::m::M;
+use super::m::{Bound, M};
 use super::ready::{submit_local, submit_yielded};
 use super::spawn;
-use super::{SCHED, idle};
+use super::{SCHED, idle, locked, threads};
 use crate::g::{GRef, State, Stop};
-use std::sync::atomic::Ordering;
 
-/// Body of a scheduler thread; never returns.
+/// Body of a scheduler thread; returns when a goroutine has ended that was locked to it.
 pub(super) fn m_main(m: &'static M) {
-    current::set(Some(m));
-    m.tid.store(crate::sys::thread::id(), Ordering::Relaxed);
-    crate::sys::signal::AltStack::enter().keep();
+    m.begin();
+    let _alt_stack = crate::sys::signal::AltStack::enter();
     if let Some(p) = m.next_p.take() {
         m.acquire(p);
     }
-    loop {
+    while run_bound(m) {
         let g = find::next(m);
         if m.spinning.get() {
             idle::stop_spinning_with_work(m);
         }
-        run(m, g);
+        if g.is_locked() {
+            locked::bring(m, g);
+        } else {
+            run(m, g);
+        }
+    }
+    if let Some(p) = m.release() {
+        idle::hand_off(p);
+    }
+    threads::remove(m);
+}
+
+/// While `m` is locked to a goroutine, runs that one only. False: it has ended, and so does the
+/// thread.
+#[inline]
+pub(super) fn run_bound(m: &'static M) -> bool {
+    loop {
+        match m.bound.get() {
+            Bound::Free => return true,
+            Bound::Ended => return false,
+            Bound::To(g) => {
+                locked::wait(m);
+                run(m, g);
+            }
+        }
     }
 }
 
@@ -57,6 +78,7 @@ pub(super) fn run(m: &'static M, g: GRef) {
                 // It ended without a call of its own, so the M is still outside.
                 m.enter();
                 g.status.set(State::Running, State::Dead);
+                locked::ended(m, g);
                 return spawn::retire(m, g);
             }
         }

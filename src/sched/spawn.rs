@@ -10,7 +10,7 @@ use super::m::M;
 use super::p::{self, P};
 use super::ready::{submit_global, submit_local, submit_runnable};
 use super::runnable::Runnable;
-use super::{SCHED, boot, park};
+use super::{SCHED, boot, idle, park};
 use crate::base::atomic::Ordering;
 use crate::g::{G, GRef, OFF_LADDER, Site, State};
 use crate::stack::{self, Exhausted, MAX_RUNGS};
@@ -68,7 +68,7 @@ impl Options {
 #[inline]
 pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, Exhausted> {
     let m = current();
-    let p = m.and_then(M::enter);
+    let p = m.and_then(|m| m.enter().or_else(|| idle::regain(m)));
     let place = match p.filter(|p| options.is_plain() && Birth::fits::<F>() && p.is_crowded()) {
         Some(p) => Birth::place(p),
         None => dead(p, &options).map(Place::Stack),

@@ -74,6 +74,8 @@ pub(super) struct Steady {
 pub(super) struct Inner {
     pub(super) idle_ms: Vec<&'static M>,
     pub(super) idle_ps: Vec<&'static P>,
+    /// Ms that sleep until their locked goroutine runs, those of `run` not counted.
+    pub(super) idle_locked: usize,
     /// Scheduler threads that exist.
     pub(super) ms: usize,
     pub(super) max_ms: usize,
@@ -101,6 +103,7 @@ pub(crate) static SCHED: Sched = Sched {
     inner: Lock::new(Inner {
         idle_ms: Vec::new(),
         idle_ps: Vec::new(),
+        idle_locked: 0,
         ms: 0,
         max_ms: DEFAULT_MAX_THREADS,
         running: 0,
@@ -138,7 +141,7 @@ impl Sched {
         let old = std::mem::replace(&mut inner.max_ms, n);
         if inner.ms > n {
             drop(inner);
-            super::idle::too_many_threads(n);
+            super::threads::too_many(n);
         }
         old
     }

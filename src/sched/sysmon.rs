@@ -1,42 +1,39 @@
 //! The monitor: a thread without a P that watches the others.
 //!
-//! It sleeps 20 µs between looks while it has something to do, doubling to 10 ms after a millisecond
-//! of nothing (Go's curve), and until it is roused while every P is idle; after that it begins at half
-//! a millisecond, so that a program that works a little every millisecond does not keep it busy. At a
-//! look it
+//! How long it sleeps between looks is in `pace.rs`; while every P is idle it sleeps until it is
+//! roused, and costs nothing. At a look it
 //! * wakes a thread for a goroutine that lies in `runnext` of a P that does not move (`ready.rs`);
-//! * calls a P back from a goroutine that blocks its thread (about 1 ms) or hogs it (10 ms) while
-//!   others wait for that P, and hands it to another M;
+//! * calls a P back from a goroutine that is in a declared call, blocks its thread or hogs it, while
+//!   others wait for that P, and hands it to another M (`retake.rs`);
 //! * wakes a thread for timers that are overdue;
-//! * re-reads the CPU limits, at most once a second, unless GOMAXPROCS was set by hand;
+//! * does what has to be done from time to time (`chores.rs`);
 //! * and before the deep sleep, looks for a deadlock (`deadlock.rs`).
+//!
+//! It takes no signals but faults, is never locked to anything, and clones threads for itself.
 
-use super::p::P;
+use super::chores::Chores;
+use super::pace::{Found, Pace, QUICK_US, SLOW_US};
+use super::retake::Watch;
 use super::trace::Trace;
-use super::{Inner, SCHED, clock, deadlock, idle, world};
-use crate::base::atomic::{AtomicBool, AtomicU64, Ordering};
+use super::{Inner, SCHED, clock, deadlock, idle};
+use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::g::GRef;
 use crate::sys;
+use crate::sys::clock::NEVER;
 use crate::sys::note::Note;
 use std::sync::OnceLock;
 
-/// Shortest and longest time between looks, in µs.
-const QUICK_US: u64 = 20;
-const SLOW_US: u64 = 10_000;
-/// Time to the first look after a deep sleep, in µs.
-const ROUSED_US: u64 = 500;
-/// Looks without an event before the time between them starts to double.
-const IDLE_LOOKS: u32 = 50;
-/// How long a goroutine may run while others wait for its P, in ns (Go: `forcePreemptNS`).
-const SLICE_NS: u64 = 10_000_000;
-/// How long before a P that does not move is checked for a blocked thread, in ns.
-const BLOCKED_NS: u64 = 1_000_000;
-/// Time between two looks at the CPU limits, in ns.
-const LIMITS_NS: u64 = 1_000_000_000;
+/// A sleep longer than this, in µs, can be cut short by [`hurry`].
+const SHORT_US: u64 = 100;
 
+/// Ends its sleeps, the long and the deep.
 static NOTE: Note = Note::new();
 /// There are Ps to look at.
 static READY: Note = Note::new();
+/// It is in a sleep that [`hurry`] would shorten. Relaxed: a hint.
+static SLOW: AtomicBool = AtomicBool::new(false);
+/// Its thread.
+static TID: AtomicU32 = AtomicU32::new(0);
 
 /// What SIGQUIT calls for, and that it came.
 static ON_QUIT: OnceLock<fn()> = OnceLock::new();
@@ -89,15 +86,21 @@ fn quit_if_told() {
 /// # Errors
 /// When the system refuses the thread.
 pub(super) fn start() -> std::io::Result<()> {
-    sys::thread::start("gort-sysmon", || {
+    sys::thread::start(c"gort-sysmon", || {
         READY.sleep();
-        Monitor { seen: Vec::new(), limits_read: sys::clock::now() }.main()
+        TID.store(sys::thread::id(), Ordering::Relaxed);
+        main()
     })
 }
 
 /// The runtime is set up: the monitor may change it from now on.
 pub(super) fn begin() {
     READY.wake();
+}
+
+/// Whether the caller is the monitor.
+pub(super) fn is_here() -> bool {
+    TID.load(Ordering::Relaxed) == sys::thread::id()
 }
 
 /// Ends the deep sleep: somebody starts to work. Under the scheduler's lock.
@@ -109,121 +112,67 @@ pub(super) fn rouse(inner: &mut Inner) {
     }
 }
 
-/// What was seen of a P at earlier looks.
-#[derive(Clone, Copy, Default)]
-struct Seen {
-    tick: u32,
-    since: u64,
+/// Whether the next look is more than a moment away, as far as one can tell.
+#[inline]
+pub(super) fn is_slow() -> bool {
+    SLOW.load(Ordering::Relaxed)
 }
 
-struct Monitor {
-    seen: Vec<Seen>,
-    limits_read: u64,
-}
-
-impl Monitor {
-    fn main(mut self) -> ! {
-        let mut quiet = 0;
-        let mut delay = QUICK_US;
-        let mut trace = Trace::from_env();
-        let started = sys::clock::now();
-        STARTED.store(started, Ordering::Relaxed);
-        loop {
-            if quiet == 0 {
-                delay = QUICK_US;
-            } else if quiet > IDLE_LOOKS {
-                delay = (delay * 2).min(SLOW_US);
-            }
-            if delay == SLOW_US && trace.is_none() && deep_sleep() {
-                quiet = IDLE_LOOKS + 1;
-                delay = ROUSED_US;
-            }
-            sys::thread::nap(delay);
-            let now = sys::clock::now();
-            quit_if_told();
-            tell(now);
-            if self.look(now) {
-                quiet = 0
-            } else {
-                quiet += 1
-            }
-            if let Some(trace) = &mut trace {
-                trace.look(now);
-            }
-        }
+/// Makes the next looks come soon: a goroutine may be away for long while others wait for its P.
+#[cold]
+pub(super) fn hurry() {
+    if SLOW.swap(false, Ordering::Relaxed) {
+        NOTE.wake();
     }
+}
 
-    /// One round; true if something had to be done.
-    fn look(&mut self, now: u64) -> bool {
-        let procs = SCHED.procs();
-        self.seen.resize(procs, Seen::default());
-        let mut acted = false;
-        for id in 0..procs {
-            acted |= self.look_at(super::p_at(id), now);
+fn main() -> ! {
+    let mut pace = Pace::new();
+    let mut watch = Watch::new();
+    let mut trace = Trace::from_env();
+    let mut found = Found::default();
+    let started = sys::clock::now();
+    STARTED.store(started, Ordering::Relaxed);
+    let mut chores = Chores::new(started);
+    loop {
+        let mut delay = pace.next(found);
+        if pace.at_rest() && trace.is_none() && deep_sleep(&chores) {
+            delay = pace.rouse();
         }
-        if clock::earliest() < now.saturating_sub(u64::from(QUICK_US as u32) * 1000) {
+        if nap(delay) {
+            sys::thread::nap(pace.hurry());
+        }
+        quit_if_told();
+        let now = sys::clock::now();
+        tell(now);
+        found = watch.look(now);
+        if clock::earliest() < now.saturating_sub(QUICK_US * 1000) {
             idle::wake_one();
         }
-        if now - self.limits_read > LIMITS_NS {
-            self.limits_read = now;
-            follow_limits();
-        }
-        acted
-    }
-
-    fn look_at(&mut self, p: &'static P, now: u64) -> bool {
-        let seen = &mut self.seen[p.id as usize];
-        if p.m().is_none() || seen.tick != p.tick() {
-            *seen = Seen { tick: p.tick(), since: now };
-            if !(p.has_next() && SCHED.spin.idle() > 0 && p.m().is_some()) {
-                return false;
-            }
-            // A goroutine lies in `runnext` and a P is idle: look again in a moment.
-            sys::thread::nap(QUICK_US);
-            if p.tick() == seen.tick && p.has_next() {
-                idle::wake_one();
-                return true;
-            }
-            return false;
-        }
-        let still = now.saturating_sub(seen.since);
-        if p.has_next() && SCHED.spin.idle() > 0 {
-            idle::wake_one();
-        }
-        let wanted = p.has_work() || !SCHED.global.is_empty() || p.timers.next() < now;
-        if !wanted || still < BLOCKED_NS || !(still >= SLICE_NS || blocked(p)) {
-            return false;
-        }
-        match world::call_back(p) {
-            Some(p) => {
-                *seen = Seen { tick: p.tick(), since: now };
-                idle::hand_off(p);
-                true
-            }
-            None => false,
+        chores.look(now);
+        if let Some(trace) = &mut trace {
+            trace.look(now);
         }
     }
 }
 
-/// Whether the thread that holds `p` sleeps in the kernel.
-fn blocked(p: &P) -> bool {
-    let tid = p.m().map_or(0, |m| m.tid.load(Ordering::Relaxed));
-    tid != 0 && matches!(sys::proc::thread_state(tid), Some(b'S' | b'D'))
-}
-
-/// Adapts GOMAXPROCS to the affinity mask and the cgroup's quota.
-fn follow_limits() {
-    if !SCHED.steady.custom_procs.load(Ordering::Relaxed) {
-        let n = sys::cpu::default_procs();
-        if n != SCHED.procs() {
-            world::follow_procs(n);
-        }
+/// Sleeps; true if somebody asked for a look meanwhile.
+fn nap(us: u64) -> bool {
+    if us <= SHORT_US {
+        sys::thread::nap(us);
+        return false;
     }
+    NOTE.clear();
+    SLOW.store(true, Ordering::Relaxed);
+    let hurried = NOTE.sleep_for(us * 1000);
+    SLOW.store(false, Ordering::Relaxed);
+    hurried
 }
 
-/// With every P idle, sleeps until somebody starts to work. False if somebody works. Watches for a
-/// deadlock meanwhile: a thread of the program's own may end at any time and make it one.
-fn deep_sleep() -> bool {
+/// With every P idle, sleeps until somebody starts to work, or a chore is due. False if somebody
+/// works. Watches for a deadlock meanwhile: a thread of the program's own may end at any time and
+/// make it one.
+fn deep_sleep(chores: &Chores) -> bool {
     let mut pause_us = SLOW_US;
     {
         let mut inner = SCHED.inner.lock();
@@ -235,12 +184,17 @@ fn deep_sleep() -> bool {
     }
     loop {
         quit_if_told();
-        let watch = deadlock::check();
-        if !watch {
+        let until = if deadlock::check() { sys::clock::now() + pause_us * 1000 } else { NEVER };
+        let until = until.min(chores.wake());
+        let woken = if until == NEVER {
             NOTE.sleep();
-            return true;
-        }
-        if NOTE.sleep_for(pause_us * 1000) {
+            true
+        } else {
+            NOTE.sleep_for(until.saturating_sub(sys::clock::now()))
+        };
+        if woken || sys::clock::now() >= chores.wake() {
+            // Woken by a signal or a chore it is awake all the same.
+            SCHED.inner.lock().sysmon_asleep = false;
             return true;
         }
         pause_us = (pause_us * 2).min(1_000_000);

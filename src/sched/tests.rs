@@ -6,8 +6,9 @@ use super::spin::Spin;
 use core::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
-fn full() {
+fn full() -> bool {
     fence(Ordering::SeqCst);
+    true
 }
 
 #[test]
@@ -30,6 +31,18 @@ fn borrowed_lease_comes_back_even_if_the_borrower_panics() {
     let borrower = std::panic::AssertUnwindSafe(|| lease.borrow(full, || panic!("borrower")));
     assert!(std::panic::catch_unwind(borrower).is_err());
     lease.enter();
+    lease.leave();
+}
+
+#[test]
+fn lease_is_not_borrowed_without_a_barrier_and_goes_on_with_fences() {
+    let lease = Lease::new(false);
+    lease.leave();
+    assert_eq!(lease.borrow(|| false, || ()), None, "the barrier failed");
+    lease.fence();
+    assert_eq!(lease.borrow(full, || 7), Some(7));
+    lease.enter();
+    assert_eq!(lease.borrow(full, || 8), None, "the owner is inside");
     lease.leave();
 }
 

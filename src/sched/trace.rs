@@ -41,7 +41,11 @@ fn interval(debug: &str) -> Option<u64> {
 fn line(ms: u64) -> String {
     let (idle_ms, idle_ps, threads) = {
         let inner = SCHED.inner.lock();
-        (inner.idle_ms.len(), inner.idle_ps.len(), inner.ms + inner.runners + 1)
+        (
+            inner.idle_ms.len(),
+            inner.idle_ps.len(),
+            inner.ms + inner.runners + super::threads::SYSTEM,
+        )
     };
     let ps = || (0..SCHED.procs()).map(super::p_at);
     let mut line = format!(

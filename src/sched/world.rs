@@ -33,7 +33,10 @@ pub(crate) fn set_procs(n: usize, custom: bool) -> usize {
 
 /// Adapts the number of Ps to the machine, unless a person has chosen one meanwhile.
 pub(super) fn follow_procs(n: usize) {
-    lock();
+    // The monitor waits for nobody: he who has the world may wait for the monitor.
+    if !SCHED.world.try_lock() {
+        return;
+    }
     if !SCHED.steady.custom_procs.load(Ordering::Relaxed) {
         change_procs(n);
     }
@@ -138,7 +141,11 @@ pub(super) fn call_back(p: &'static P) -> Option<&'static P> {
     let _one = SCHED.revoke.lock();
     let m = p.m()?;
     // The M may have changed its P since we looked; while it is kept out it cannot.
-    m.borrow(|| if m.p().is_some_and(|held| held.id == p.id) { m.release() } else { None })?
+    m.borrow(|| {
+        let taken = m.p().filter(|held| held.id == p.id).and_then(|_| m.release());
+        m.old_p.set(taken.or(m.old_p.get()));
+        taken
+    })?
 }
 
 /// An M that found the world stopping: gives its P up and sleeps.
@@ -153,7 +160,7 @@ pub(super) fn stop_for_world(m: &'static M) {
     if let Some(p) = m.release() {
         count_stopped(&mut inner, p);
     }
-    idle::sleep_without_p(m, inner);
+    idle::stop_m(m, inner);
 }
 
 /// Makes Ps `old..n`, or empties Ps `n..old`: their queues go to the head of the global queue in

@@ -29,8 +29,14 @@ pub(crate) fn thread_state(tid: u32) -> Option<u8> {
 
 /// The first bytes of a file of `/proc`, in one read: two could see two moments.
 fn read<'a>(path: &str, buf: &'a mut [u8]) -> Option<&'a [u8]> {
-    let n = File::open(path).ok()?.read(buf).ok()?;
-    Some(&buf[..n])
+    let mut file = File::open(path).ok()?;
+    loop {
+        match file.read(buf) {
+            Ok(n) => return Some(&buf[..n]),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 /// The fields from `state` (the third) on. The second is the thread's name in parentheses, which

@@ -56,11 +56,6 @@ impl AltStack {
         }
         this
     }
-
-    /// For a thread that never ends: the stack stays.
-    pub(crate) fn keep(self) {
-        std::mem::forget(self);
-    }
 }
 
 impl Drop for AltStack {
@@ -170,6 +165,65 @@ pub(crate) fn exit_within(seconds: u32, status: libc::c_int) {
 pub(crate) fn exit_now(status: i32) -> ! {
     // SAFETY: async-signal-safe.
     unsafe { libc::_exit(status) }
+}
+
+/// A thread's signal mask.
+#[derive(Clone, Copy)]
+pub(crate) struct Mask(Which);
+
+#[derive(Clone, Copy)]
+enum Which {
+    All,
+    These(libc::sigset_t),
+}
+
+impl Mask {
+    /// Blocks everything that is not the thread's own fault: a fault cannot be put off, and the
+    /// kernel ends a process that blocks one it causes. The C library leaves out its own signals.
+    pub(crate) const ALL: Self = Self(Which::All);
+
+    /// What the calling thread blocks.
+    pub(crate) fn current() -> Self {
+        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: only asks; a set that could not be had is an empty one.
+        unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), set.as_mut_ptr());
+            Self(Which::These(set.assume_init()))
+        }
+    }
+
+    /// Makes it the calling thread's; returns what was.
+    pub(crate) fn set(self) -> Self {
+        let before = Self::current();
+        let set = match self.0 {
+            Which::These(set) => set,
+            Which::All => all_but_faults(),
+        };
+        // SAFETY: passes a filled-in set.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) };
+        before
+    }
+}
+
+impl std::fmt::Debug for Mask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mask")
+    }
+}
+
+fn all_but_faults() -> libc::sigset_t {
+    const FAULTS: [libc::c_int; 6] =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: fills the set before it takes signals out of it.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        for fault in FAULTS {
+            libc::sigdelset(set.as_mut_ptr(), fault);
+        }
+        set.assume_init()
+    }
 }
 
 /// Calls `on_quit` in the handler of SIGQUIT from now on, unless the program has a handler of its

@@ -1,18 +1,73 @@
-//! OS threads: creation, identity, the process-wide memory barrier, a nap.
+//! OS threads: creation, identity, the process-wide memory barrier, a nap, and what fork leaves.
 
+use super::signal::Mask;
+use std::ffi::CStr;
 use std::io;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Stack of a scheduler thread. Goroutines do not run on it; the scheduler's frames, timer
-/// callbacks and the standard library's thread start do.
+/// callbacks and the destructors of thread-locals do.
 const STACK: usize = 512 << 10;
 
-/// Starts a detached thread named `name`.
+/// Starts a detached thread named `name`. It begins with every signal blocked, so that none is taken
+/// before it has arranged itself; `body` sets its [`Mask`].
+///
+/// Not std's: that gives each thread a signal stack of its own, which ours bring themselves, and
+/// aborts the process if it cannot be mapped.
 ///
 /// # Errors
 /// The operating system's, as it gave it (`EAGAIN` at a limit).
-pub(crate) fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(body).map(drop)
+pub(crate) fn start(name: &'static CStr, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    struct Start(&'static CStr, Box<dyn FnOnce() + Send>);
+    extern "C" fn main(start: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: `start` below passed a Box of this type, once.
+        let Start(name, body) = *unsafe { Box::from_raw(start.cast::<Start>()) };
+        // SAFETY: names the calling thread; the text ends in a zero.
+        unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+        body();
+        std::ptr::null_mut()
+    }
+    let start = Box::into_raw(Box::new(Start(name, Box::new(body))));
+    let before = Mask::ALL.set();
+    // SAFETY: `main` takes what `start` points to.
+    let rc = unsafe { create(main, start.cast()) };
+    before.set();
+    if rc == 0 {
+        return Ok(());
+    }
+    // SAFETY: no thread was made, so nobody took the Box.
+    drop(unsafe { Box::from_raw(start) });
+    Err(io::Error::from_raw_os_error(rc))
+}
+
+/// `pthread_create`, detached, with [`STACK`].
+///
+/// # Safety
+/// `main` may be called with `arg` on another thread.
+unsafe fn create(
+    main: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void,
+    arg: *mut libc::c_void,
+) -> libc::c_int {
+    let mut attr = MaybeUninit::<libc::pthread_attr_t>::uninit();
+    let mut id = MaybeUninit::<libc::pthread_t>::uninit();
+    // SAFETY: the attributes are made before and destroyed after their use; the rest is the caller's
+    // promise.
+    unsafe {
+        libc::pthread_attr_init(attr.as_mut_ptr());
+        libc::pthread_attr_setstacksize(attr.as_mut_ptr(), STACK);
+        libc::pthread_attr_setdetachstate(attr.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
+        let rc = libc::pthread_create(id.as_mut_ptr(), attr.as_ptr(), main, arg);
+        libc::pthread_attr_destroy(attr.as_mut_ptr());
+        rc
+    }
+}
+
+/// Calls `in_child` in the child of every fork from now on, on the thread that forked.
+pub(crate) fn at_fork(in_child: extern "C" fn()) {
+    // SAFETY: registers a function that may be called in a forked child. A full table (ENOMEM) costs
+    // the message in the child, nothing else.
+    let _ = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
 }
 
 /// Kernel id of the calling thread.
@@ -56,8 +111,13 @@ pub(crate) fn have_barrier() -> bool {
 }
 
 /// A full memory barrier on every running thread of the process (membarrier(2)): it stands for the
-/// fence that the other threads' fast paths leave out.
-pub(crate) fn process_barrier() {
+/// fence that the other threads' fast paths leave out. False: the program has forbidden itself the
+/// call since the start (seccomp), there was no barrier and there will be none.
+#[must_use]
+pub(crate) fn process_barrier() -> bool {
     let ok = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-    debug_assert!(ok, "membarrier was registered at start");
+    if !ok {
+        HAVE_MEMBARRIER.store(false, Ordering::Relaxed);
+    }
+    ok
 }

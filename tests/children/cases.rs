@@ -1,6 +1,6 @@
 //! The cases: each runs in a process of its own.
 
-use crate::{ends, limits};
+use crate::{ends, limits, threads};
 use gort::sync::WaitGroup;
 use gort::{Builder, Config, OnPanic, chan, go, runtime, spawn, time};
 use std::time::Duration;
@@ -34,7 +34,10 @@ pub(crate) fn run(case: &str) {
         "null" => null(),
         "chained" => chained(),
         "busy_second" => busy(),
-        other => assert!(ends::run(other) || limits::run(other), "no such case: {other}"),
+        other => {
+            let known = ends::run(other) || limits::run(other) || threads::run(other);
+            assert!(known, "no such case: {other}");
+        }
     }
 }
 

@@ -11,6 +11,8 @@ mod cases;
 mod ends;
 #[cfg(target_os = "linux")]
 mod limits;
+#[cfg(target_os = "linux")]
+mod threads;
 
 use std::process::{Command, Output};
 

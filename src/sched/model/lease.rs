@@ -42,7 +42,7 @@ impl World {
         Arc::new(world)
     }
 
-    fn barrier(&self) {
+    fn barrier(&self) -> bool {
         match self.kind {
             Barrier::Fence => fence(Ordering::SeqCst),
             #[cfg(loom)]
@@ -50,6 +50,7 @@ impl World {
             #[cfg(shuttle)]
             Barrier::Nothing => {}
         }
+        true
     }
 
     /// Uses the P where it is.

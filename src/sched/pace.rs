@@ -1,0 +1,136 @@
+//! How long the monitor sleeps between two looks: Go's curve, with a ceiling.
+//!
+//! 20 µs while looks find something to do; after 50 that found nothing (about a millisecond) twice as
+//! long each time, up to 10 ms. The ceiling is ours: what Go's compiler declares for it we have to
+//! look for. While goroutines wait behind one that runs, half a millisecond, so that a thread that
+//! blocks without a word is found in about one; while goroutines come and go, one millisecond; else
+//! none. A declared call may ask for a look ([`Pace::hurry`]): the next ones come soon, then twice as
+//! late each time again.
+
+/// Shortest and longest time between looks, in µs.
+pub(super) const QUICK_US: u64 = 20;
+pub(super) const SLOW_US: u64 = 10_000;
+/// Time to the first look after a deep sleep, in µs: a program that works a little now and then shall
+/// not keep the monitor busy.
+const ROUSED_US: u64 = 500;
+/// Looks that found nothing before the time between them starts to double.
+const IDLE_LOOKS: u32 = 50;
+/// Ceilings, in µs.
+const EXPOSED_US: u64 = 500;
+const MOVING_US: u64 = 1_000;
+
+/// What a look found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// There was something to do.
+    pub(super) acted: bool,
+    /// Somebody waits behind a goroutine that runs, or will within a millisecond or two.
+    pub(super) exposed: bool,
+    /// Goroutines were picked since the last look.
+    pub(super) moving: bool,
+}
+
+impl Found {
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            acted: self.acted | other.acted,
+            exposed: self.exposed | other.exposed,
+            moving: self.moving | other.moving,
+        }
+    }
+}
+
+/// The monitor's patience.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Looks since something was found.
+    quiet: u32,
+    /// Where the curve is, in µs.
+    delay: u64,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self { quiet: 0, delay: QUICK_US }
+    }
+
+    /// Time to the next look, in µs.
+    pub(super) fn next(&mut self, found: Found) -> u64 {
+        if found.acted {
+            *self = Self::new();
+        } else {
+            self.quiet += 1;
+            if self.quiet > IDLE_LOOKS {
+                self.delay = (self.delay * 2).min(SLOW_US);
+            }
+        }
+        let ceiling = match found {
+            Found { exposed: true, .. } => EXPOSED_US,
+            Found { moving: true, .. } => MOVING_US,
+            _ => SLOW_US,
+        };
+        // Only the time is cut, and not the curve: whether everything rests is told by the latter.
+        self.delay.min(ceiling)
+    }
+
+    /// Nothing has happened for so long that the monitor may sleep until it is roused.
+    pub(super) fn at_rest(&self) -> bool {
+        self.delay == SLOW_US
+    }
+
+    /// A declared call wants to be seen.
+    pub(super) fn hurry(&mut self) -> u64 {
+        self.quiet = IDLE_LOOKS;
+        self.delay = QUICK_US;
+        self.delay
+    }
+
+    /// The deep sleep is over.
+    pub(super) fn rouse(&mut self) -> u64 {
+        self.quiet = IDLE_LOOKS;
+        self.delay = ROUSED_US;
+        self.delay
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing() -> Found {
+        Found::default()
+    }
+
+    #[test]
+    fn the_curve_is_gos() {
+        let mut pace = Pace::new();
+        for _ in 0..50 {
+            assert_eq!(pace.next(nothing()), 20);
+        }
+        let rest: Vec<_> = (0..11).map(|_| pace.next(nothing())).collect();
+        assert_eq!(rest, [40, 80, 160, 320, 640, 1280, 2560, 5120, 10_000, 10_000, 10_000]);
+        assert!(pace.at_rest());
+        assert_eq!(pace.next(Found { acted: true, ..nothing() }), 20);
+        assert!(!pace.at_rest());
+    }
+
+    #[test]
+    fn no_sleep_is_long_while_somebody_waits() {
+        let mut pace = Pace::new();
+        let exposed = Found { exposed: true, ..nothing() };
+        assert!((0..100).all(|_| pace.next(exposed) <= 500));
+        assert_eq!(pace.next(Found { moving: true, ..nothing() }), 1000);
+        assert_eq!(pace.next(nothing()), SLOW_US, "the curve went on beneath the ceiling");
+    }
+
+    #[test]
+    fn a_hurry_is_a_few_quick_looks() {
+        let mut pace = Pace::new();
+        while pace.next(nothing()) < SLOW_US {}
+        assert_eq!(pace.hurry(), 20);
+        let next: Vec<_> = (0..3).map(|_| pace.next(nothing())).collect();
+        assert_eq!(next, [40, 80, 160]);
+        assert_eq!(pace.rouse(), 500);
+        assert_eq!(pace.next(nothing()), 1000);
+    }
+}

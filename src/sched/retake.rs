@@ -1,0 +1,188 @@
+//! When a P is called back from the goroutine it runs, and given to others.
+//!
+//! | the goroutine | how the monitor knows | called back | if |
+//! |---|---|---|---|
+//! | is in a declared call | it says so, and two looks see the same call | at the second look (20 µs) | others wait for the P, or no other is free; in any case after 10 ms (Go) |
+//! | blocks its thread | its P stands still, its thread sleeps in the kernel | after half a millisecond to one | others wait |
+//! | the same, and nobody waits | | after 10 ms | always: an idle P lets the monitor sleep |
+//! | computes | its P stands still, its thread runs | after 10 ms | others wait, and not too many hogs run without a P |
+//!
+//! Each hand-off in a row because of a blocked thread halves the time the next takes: goroutines that
+//! block one after the other are a burst, and each of them holds up all behind it.
+//!
+//! The limit on *hogs*: whoever computes goes on when its P is gone. So that a hundred of them do not
+//! become a hundred running threads, at most `max(4, 2 * GOMAXPROCS)` are parted from their P in this
+//! way at a time. The monitor keeps the list itself; one that has met the runtime since, has got
+//! a P again, or has blocked meanwhile counts no more. At the limit others wait until a hog ends,
+//! blocks or calls us: nothing in the process can stop native code where it is.
+
+use super::m::M;
+use super::p::P;
+use super::pace::{Found, QUICK_US};
+use super::{SCHED, idle, world};
+use crate::base::atomic::Ordering;
+use crate::sys;
+
+/// How long a goroutine may run while others wait for its P, in ns (Go: `forcePreemptNS`).
+const SLICE_NS: u64 = 10_000_000;
+/// How long a P has to stand still before its thread's state is looked at, in ns; the least of it
+/// after many hand-offs in a row.
+const STILL_NS: u64 = 500_000;
+const STREAK: u32 = 3;
+/// A timer due within so many ns makes its P one that somebody waits for.
+const SOON_NS: u64 = 2_000_000;
+/// Hogs that may run without a P whatever GOMAXPROCS is.
+const HOGS: usize = 4;
+
+/// What was seen of a P at earlier looks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    tick: u32,
+    /// When `tick` was seen first.
+    since: u64,
+    /// The declared call its goroutine was in, by the M's address and count.
+    call: Option<(usize, u32)>,
+    /// Hand-offs in a row because its goroutine blocked.
+    streak: u32,
+}
+
+/// A goroutine that was parted from its P while it computed: its M, and its number.
+#[derive(Clone, Copy)]
+struct Hog {
+    m: &'static M,
+    id: u64,
+}
+
+/// Why a P is called back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Declared,
+    Blocked,
+    Hog,
+}
+
+/// What the monitor knows of all Ps.
+pub(super) struct Watch {
+    seen: Vec<Seen>,
+    hogs: Vec<Hog>,
+}
+
+impl Watch {
+    pub(super) const fn new() -> Self {
+        Self { seen: Vec::new(), hogs: Vec::new() }
+    }
+
+    /// Looks at every P, and calls back what is due.
+    pub(super) fn look(&mut self, now: u64) -> Found {
+        let procs = SCHED.procs();
+        self.seen.resize(procs, Seen::default());
+        (0..procs).map(|id| self.look_at(super::p_at(id), now)).fold(Found::default(), Found::and)
+    }
+
+    fn look_at(&mut self, p: &'static P, now: u64) -> Found {
+        let seen = &mut self.seen[p.id as usize];
+        let tick = p.tick();
+        let moving = seen.tick != tick;
+        let Some(m) = p.m() else {
+            *seen = Seen { tick, since: now, ..Seen::default() };
+            return Found { moving, ..Found::default() };
+        };
+        let wanted = p.has_work() || !SCHED.global.is_empty() || p.timers.next() < now;
+        let exposed = wanted || p.timers.next() < now.saturating_add(SOON_NS);
+        let found = Found { acted: offer_next(p), exposed, moving };
+        let call = declared_call(m);
+        if moving {
+            // One pick after a hand-off is the hand-off's own.
+            let streak = if tick == seen.tick.wrapping_add(1) { seen.streak } else { 0 };
+            *seen = Seen { tick, since: now, call, streak };
+            return found;
+        }
+        let same_call = call.is_some() && std::mem::replace(&mut seen.call, call) == call;
+        let (still, streak) = (now.saturating_sub(seen.since), seen.streak);
+        let Some(why) = self.verdict(m, same_call, wanted, still, streak) else { return found };
+        let taken = self.take(p, why, now);
+        Found { acted: found.acted | taken, ..found }
+    }
+
+    /// Whether, and why, to call the P back from `m`.
+    fn verdict(
+        &mut self,
+        m: &'static M,
+        same_call: bool,
+        wanted: bool,
+        still: u64,
+        streak: u32,
+    ) -> Option<Why> {
+        let over = still >= SLICE_NS;
+        let nobody_free = SCHED.spin.idle() == 0 && SCHED.spin.spinning() == 0;
+        if same_call && (wanted || nobody_free || over) {
+            return Some(Why::Declared);
+        }
+        if !over && (!wanted || still < STILL_NS >> streak.min(STREAK)) {
+            return None;
+        }
+        if blocked(m) {
+            return Some(Why::Blocked);
+        }
+        (wanted && over && self.may_hog()).then_some(Why::Hog)
+    }
+
+    /// Calls the P back and finds it a new holder.
+    fn take(&mut self, p: &'static P, why: Why, now: u64) -> bool {
+        let hog = p.m().and_then(|m| Some(Hog { m, id: m.curg()?.id.get() }));
+        let Some(taken) = world::call_back(p) else { return false };
+        let seen = &mut self.seen[p.id as usize];
+        let streak = if why == Why::Blocked { seen.streak + 1 } else { 0 };
+        *seen = Seen { tick: p.tick(), since: now, call: None, streak };
+        if why == Why::Hog {
+            self.hogs.extend(hog);
+        }
+        idle::hand_off(taken);
+        true
+    }
+
+    /// Whether one more may compute without a P.
+    fn may_hog(&mut self) -> bool {
+        let limit = HOGS.max(2 * SCHED.procs());
+        if self.hogs.len() >= limit {
+            self.hogs.retain(Hog::goes_on);
+        }
+        self.hogs.len() < limit
+    }
+}
+
+impl Hog {
+    /// Whether it still computes without a P.
+    fn goes_on(&self) -> bool {
+        let same = self.m.curg().is_some_and(|g| g.id.get() == self.id);
+        let holds_p = || super::all_ps().any(|p| p.m().is_some_and(|m| std::ptr::eq(m, self.m)));
+        same && !holds_p() && !blocked(self.m)
+    }
+}
+
+/// A goroutine may lie in `runnext` of a P that does not move while another P is idle (`ready.rs`):
+/// looks again in a moment, and wakes a thief. True: there was one.
+fn offer_next(p: &P) -> bool {
+    if !p.has_next() || SCHED.spin.idle() == 0 {
+        return false;
+    }
+    let tick = p.tick();
+    sys::thread::nap(QUICK_US);
+    let stale = p.tick() == tick && p.has_next();
+    if stale {
+        idle::wake_one();
+    }
+    stale
+}
+
+/// The declared call that the goroutine on `m` is in.
+fn declared_call(m: &'static M) -> Option<(usize, u32)> {
+    let declared = m.curg()?.declared.load(Ordering::Relaxed) > 0;
+    declared.then(|| (std::ptr::from_ref(m).addr(), m.calls.load(Ordering::Relaxed)))
+}
+
+/// Whether the M's thread sleeps in the kernel.
+fn blocked(m: &M) -> bool {
+    let tid = m.tid.load(Ordering::Relaxed);
+    tid != 0 && matches!(sys::proc::thread_state(tid), Some(b'S' | b'D'))
+}
