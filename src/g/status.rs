@@ -37,6 +37,10 @@ pub(crate) enum State {
 pub(crate) struct Status(AtomicU32);
 
 impl Status {
+    pub(crate) const fn idle() -> Self {
+        Self(AtomicU32::new(State::Idle as u32))
+    }
+
     pub(crate) const fn dead() -> Self {
         Self(AtomicU32::new(State::Dead as u32))
     }

@@ -23,17 +23,16 @@ use crate::base::atomic::{AtomicUsize, Ordering};
 use crate::g::{GRef, Site, State, Status};
 
 use crate::stack::Exhausted;
-use crate::sys::lock::Lock;
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 /// Goroutines in the ring from which on new ones are records: fewer find their stacks in the caches.
 const CROWD: usize = 32;
-/// Most records there can be, 16 MB; the spawns beyond write their stacks. Bounds what a crowd that
-/// has passed keeps.
+/// Records there are, 16 MB of zeroes that cost nothing before they are used; the spawns beyond write
+/// their stacks. Bounds what a crowd that has passed keeps.
 const MOST: usize = 128 << 10;
-/// Records made at a time.
+/// Unused records that a P takes at a time.
 const BATCH: usize = 32;
 /// Words of closure that a record holds.
 const ROOM: usize = 8;
@@ -44,13 +43,13 @@ type Move = unsafe fn(&Birth, GRef);
 /// A record; see the head. Two cache lines.
 #[repr(C, align(64))]
 pub(super) struct Birth {
-    mover: Cell<Move>,
+    mover: Cell<Option<Move>>,
     /// What its run may need.
     reserved: Cell<Reserved>,
     id: Cell<u64>,
     parent: Cell<u64>,
     site: Cell<Option<Site>>,
-    /// `Dead` while the record is free, `Runnable` while it is queued.
+    /// `Idle` while the record is free, `Runnable` while it is queued.
     status: Status,
     room: UnsafeCell<[MaybeUninit<u64>; ROOM]>,
 }
@@ -78,9 +77,9 @@ pub(super) enum Place {
     Record(&'static P, NonNull<Birth>),
 }
 
-/// Records made so far, and all of them.
-static MADE: AtomicUsize = AtomicUsize::new(0);
-static ALL: Lock<Vec<&'static [Birth]>> = Lock::new(Vec::new());
+/// All records; those from `USED` on have never been taken.
+static RECORDS: [Birth; MOST] = [const { Birth::empty() }; MOST];
+static USED: AtomicUsize = AtomicUsize::new(0);
 
 impl std::fmt::Debug for Birth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -120,29 +119,27 @@ impl Birth {
         if let Some(birth) = p.births.pop(&SCHED.births) {
             return Some(birth);
         }
-        // Relaxed: only a limit.
-        if MADE.load(Ordering::Relaxed) >= MOST {
+        // Relaxed (both): each gets records of its own, which nobody has touched before.
+        if USED.load(Ordering::Relaxed) >= MOST {
             return None;
         }
-        MADE.fetch_add(BATCH, Ordering::Relaxed);
-        let records: &'static [Self] = Box::leak((0..BATCH).map(|_| Self::empty()).collect());
-        ALL.lock().push(records);
-        for birth in records.iter().rev() {
-            // SAFETY: the records live for ever and nobody else has them.
+        let at = USED.fetch_add(BATCH, Ordering::Relaxed);
+        for birth in RECORDS.get(at..at + BATCH)?.iter().rev() {
+            // SAFETY: a static lives for ever, and nobody else has these records.
             unsafe { p.births.push(NonNull::from(birth), &SCHED.births) };
         }
         p.births.pop(&SCHED.births)
     }
 
-    fn empty() -> Self {
+    const fn empty() -> Self {
         Self {
-            mover: Cell::new(moved::<fn()>),
+            mover: Cell::new(None),
             reserved: Cell::new(Reserved::NONE),
             id: Cell::new(0),
             parent: Cell::new(0),
             site: Cell::new(None),
-            status: Status::dead(),
-            room: UnsafeCell::new([MaybeUninit::uninit(); ROOM]),
+            status: Status::idle(),
+            room: UnsafeCell::new([const { MaybeUninit::new(0) }; ROOM]),
         }
     }
 
@@ -154,13 +151,13 @@ impl Birth {
     #[inline]
     pub(super) unsafe fn fill<F: FnOnce()>(&self, who: Unborn, f: F) {
         debug_assert!(Self::fits::<F>());
-        self.mover.set(moved::<F>);
+        self.mover.set(Some(moved::<F>));
         self.id.set(who.id);
         self.parent.set(who.parent);
         self.site.set(who.site);
         // SAFETY: it fits, and the record is the caller's.
         unsafe { self.room.get().cast::<F>().write(f) };
-        self.status.set(State::Dead, State::Runnable);
+        self.status.set(State::Idle, State::Runnable);
     }
 
     /// The goroutine is born: gets a stack, on `m`, which holds a P and took the record from a run
@@ -171,14 +168,15 @@ impl Birth {
         // SAFETY: records live for ever, and this one came to us through a queue.
         let birth = unsafe { this.as_ref() };
         let reserved = birth.reserved.replace(Reserved::NONE);
+        let mover = birth.mover.take().expect("a queued record has a closure");
         let g = settle(p, reserved);
         g.id.set(birth.id.get());
         g.parent.set(birth.parent.get());
         g.created.set(birth.site.get());
         g.is_main.set(false);
-        birth.status.set(State::Runnable, State::Dead);
+        birth.status.set(State::Runnable, State::Idle);
         // SAFETY: `fill` wrote the mover with the closure, which is moved once; `g` is dead and ours.
-        unsafe { (birth.mover.get())(birth, g) };
+        unsafe { mover(birth, g) };
         g.status.set(State::Dead, State::Runnable);
         // SAFETY: the record lives for ever and is empty now.
         unsafe { p.births.push(this, &SCHED.births) };
@@ -188,8 +186,8 @@ impl Birth {
 
 /// Who waits in records, at some moment during the call; for a dump.
 pub(crate) fn all_unborn() -> Vec<Unborn> {
-    let all = ALL.lock();
-    let waiting = all.iter().copied().flatten().filter(|b| b.status.get() == State::Runnable);
+    let used = USED.load(Ordering::Relaxed).min(MOST);
+    let waiting = RECORDS[..used].iter().filter(|b| b.status.get() == State::Runnable);
     waiting.map(|b| Unborn { id: b.id.get(), parent: b.parent.get(), site: b.site.get() }).collect()
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Reserved {
 
 impl Reserved {
     /// What an empty record holds.
-    pub(super) const NONE: Self = Self { dead: None, rung: u8::MAX };
+    pub(super) const NONE: Self = Self { dead: None, rung: 0 };
 }
 
 /// Reserves a goroutine of the lowest rung that has one.
