@@ -174,7 +174,7 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     // It begins on this thread, whoever picks it.
     locked::bind(g, m);
     match p {
-        Some(_) => run::run(m, g),
+        Some(_) => run::run_apart(m, g),
         None => ready::submit_global(g),
     }
     // While main is locked it stays here; afterwards it is like any other. If it ends locked the

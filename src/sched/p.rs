@@ -115,6 +115,7 @@ impl P {
     }
 
     /// Whether the P has anything to run. Exact for the owner.
+    #[inline]
     pub(super) fn has_work(&self) -> bool {
         self.has_next() || !self.ring.is_empty() || !self.yielded.is_empty()
     }
