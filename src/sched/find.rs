@@ -26,9 +26,12 @@ pub(super) fn next(m: &'static M) -> GRef {
             idle::get_p_or_sleep(m);
             continue;
         };
-        if SCHED.stopping() {
-            world::stop_for_world(m);
-            continue;
+        if SCHED.calls() {
+            if SCHED.stopping() {
+                world::stop_for_world(m);
+                continue;
+            }
+            run_overdue(p);
         }
         let found = local(p).or_else(|| global_batch(m, p)).or_else(|| steal(m, p));
         if let Some(g) = found {
@@ -98,6 +101,16 @@ fn global_batch(m: &'static M, p: &'static P) -> Option<Runnable> {
 /// Does, on `p`, what is due in `from`'s timers.
 pub(super) fn run_timers(p: &'static P, from: &P, now: u64) {
     from.timers.take_due(now, Timed::settle, |due| due.happen(p));
+}
+
+/// Does, on `p`, what is due on any P: that of an M whose goroutine keeps it cannot wait for it.
+#[cold]
+pub(super) fn run_overdue(p: &'static P) {
+    SCHED.set_overdue(false);
+    let now = sys::clock::now();
+    if clock::earliest() <= now {
+        super::all_ps().for_each(|from| run_timers(p, from, now));
+    }
 }
 
 /// Takes from other Ps, as a spinning M.

@@ -112,17 +112,7 @@ pub(super) fn stop_m(m: &'static M, mut inner: Guard<'_, Inner>) {
     m.note.clear();
     if let Some(p) = m.next_p.take() {
         m.acquire(p);
-        run_overdue(p);
-    }
-}
-
-/// What is due on any P: that of an M which hogs its own cannot wait for it.
-fn run_overdue(p: &'static P) {
-    let now = crate::sys::clock::now();
-    if clock::earliest() <= now {
-        for from in super::all_ps() {
-            find::run_timers(p, from, now);
-        }
+        find::run_overdue(p);
     }
 }
 

@@ -5,7 +5,8 @@
 //! look for. While goroutines wait behind one that runs, half a millisecond, so that a thread that
 //! blocks without a word is found in about one; while goroutines come and go, one millisecond; else
 //! none. A declared call may ask for a look ([`Pace::hurry`]): the next ones come soon, then twice as
-//! late each time again.
+//! late each time again. With every P idle nothing needs to be looked at, and the monitor sleeps until
+//! somebody starts to work; a sleep that is long for another reason ends then, too.
 
 /// Shortest and longest time between looks, in µs.
 pub(super) const QUICK_US: u64 = 20;
@@ -13,6 +14,8 @@ pub(super) const SLOW_US: u64 = 10_000;
 /// Time to the first look after a deep sleep, in µs: a program that works a little now and then shall
 /// not keep the monitor busy.
 const ROUSED_US: u64 = 500;
+/// A sleep longer than this, in µs, ends when a P stops being idle.
+pub(super) const LONG_US: u64 = 1_000;
 /// Looks that found nothing before the time between them starts to double.
 const IDLE_LOOKS: u32 = 50;
 /// Ceilings, in µs.
@@ -73,9 +76,9 @@ impl Pace {
         self.delay.min(ceiling)
     }
 
-    /// Nothing has happened for so long that the monitor may sleep until it is roused.
-    pub(super) fn at_rest(&self) -> bool {
-        self.delay == SLOW_US
+    /// Nothing has happened for a while, so that the monitor may sleep until it is roused.
+    pub(super) fn at_rest(&self, found: Found) -> bool {
+        self.delay >= MOVING_US && found == Found::default()
     }
 
     /// A declared call wants to be seen.
@@ -109,9 +112,10 @@ mod tests {
         }
         let rest: Vec<_> = (0..11).map(|_| pace.next(nothing())).collect();
         assert_eq!(rest, [40, 80, 160, 320, 640, 1280, 2560, 5120, 10_000, 10_000, 10_000]);
-        assert!(pace.at_rest());
+        assert!(pace.at_rest(nothing()));
+        assert!(!pace.at_rest(Found { moving: true, ..nothing() }));
         assert_eq!(pace.next(Found { acted: true, ..nothing() }), 20);
-        assert!(!pace.at_rest());
+        assert!(!pace.at_rest(nothing()));
     }
 
     #[test]

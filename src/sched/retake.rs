@@ -14,7 +14,8 @@
 //! become a hundred running threads, at most `max(4, 2 * GOMAXPROCS)` are parted from their P in this
 //! way at a time. The monitor keeps the list itself; one that has met the runtime since, has got
 //! a P again, or has blocked meanwhile counts no more. At the limit others wait until a hog ends,
-//! blocks or calls us: nothing in the process can stop native code where it is.
+//! blocks or calls us: nothing in the process can stop native code where it is. Whoever gets a P
+//! then sees to what is due on all of them, so that a sleeper waits for the first and not for its own.
 
 use super::m::M;
 use super::p::P;
@@ -44,6 +45,9 @@ struct Seen {
     call: Option<(usize, u32)>,
     /// Hand-offs in a row because its goroutine blocked.
     streak: u32,
+    /// When its thread's state was read last. Each time costs some microseconds, so the longer
+    /// the P has stood still the rarer.
+    asked: u64,
 }
 
 /// A goroutine that was parted from its P while it computed: its M, and its number.
@@ -94,12 +98,11 @@ impl Watch {
         if moving {
             // One pick after a hand-off is the hand-off's own.
             let streak = if tick == seen.tick.wrapping_add(1) { seen.streak } else { 0 };
-            *seen = Seen { tick, since: now, call, streak };
+            *seen = Seen { tick, since: now, call, streak, asked: 0 };
             return found;
         }
         let same_call = call.is_some() && std::mem::replace(&mut seen.call, call) == call;
-        let (still, streak) = (now.saturating_sub(seen.since), seen.streak);
-        let Some(why) = self.verdict(m, same_call, wanted, still, streak) else { return found };
+        let Some(why) = self.verdict(p, m, same_call, wanted, now) else { return found };
         let taken = self.take(p, why, now);
         Found { acted: found.acted | taken, ..found }
     }
@@ -107,24 +110,36 @@ impl Watch {
     /// Whether, and why, to call the P back from `m`.
     fn verdict(
         &mut self,
+        p: &P,
         m: &'static M,
         same_call: bool,
         wanted: bool,
-        still: u64,
-        streak: u32,
+        now: u64,
     ) -> Option<Why> {
+        let seen = &mut self.seen[p.id as usize];
+        let still = now.saturating_sub(seen.since);
         let over = still >= SLICE_NS;
         let nobody_free = SCHED.spin.idle() == 0 && SCHED.spin.spinning() == 0;
         if same_call && (wanted || nobody_free || over) {
             return Some(Why::Declared);
         }
-        if !over && (!wanted || still < STILL_NS >> streak.min(STREAK)) {
+        if !over && (!wanted || still < STILL_NS >> seen.streak.min(STREAK)) {
             return None;
         }
+        if now.saturating_sub(seen.asked) < still / 8 {
+            return None;
+        }
+        seen.asked = now;
         if blocked(m) {
             return Some(Why::Blocked);
         }
-        (wanted && over && self.may_hog()).then_some(Why::Hog)
+        if wanted && over && self.may_hog() {
+            return Some(Why::Hog);
+        }
+        if p.timers.next() < now.saturating_sub(STILL_NS) {
+            SCHED.set_overdue(true); // to be seen to by the next M that looks for work
+        }
+        None
     }
 
     /// Calls the P back and finds it a new holder.
@@ -133,7 +148,7 @@ impl Watch {
         let Some(taken) = world::call_back(p) else { return false };
         let seen = &mut self.seen[p.id as usize];
         let streak = if why == Why::Blocked { seen.streak + 1 } else { 0 };
-        *seen = Seen { tick: p.tick(), since: now, call: None, streak };
+        *seen = Seen { tick: p.tick(), since: now, call: None, streak, asked: 0 };
         if why == Why::Hog {
             self.hogs.extend(hog);
         }

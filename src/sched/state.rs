@@ -52,14 +52,20 @@ pub(crate) struct Sched {
 /// In [`Steady::odd`]: the runtime has not been started.
 pub(super) const NOT_STARTED: u32 = 1 << 31;
 
+/// In [`Steady::calls`]: the world is being stopped, every M gives its P up when it looks for work.
+const STOPPING: u32 = 1;
+/// In [`Steady::calls`]: a P has timers that are due and cannot see to them, since its goroutine
+/// computes and keeps it.
+const OVERDUE: u32 = 2;
+
 /// What is read at every operation and written rarely: alone on its cache lines.
 #[repr(align(128))]
 #[derive(Debug)]
 pub(super) struct Steady {
     /// Number of Ps in use: `GOMAXPROCS`. Changes only while the world is stopped.
     procs: AtomicU32,
-    /// The world is being stopped: every M gives its P up when it looks for work.
-    pub(super) stopping: AtomicBool,
+    /// What an M that looks for work must heed first: [`STOPPING`], [`OVERDUE`]; 0 as a rule.
+    calls: AtomicU32,
     /// GOMAXPROCS was set by a person: no automatic updates.
     pub(super) custom_procs: AtomicBool,
     /// 0 as a rule. [`NOT_STARTED`], and how many goroutines have called goexit and have not ended
@@ -92,7 +98,7 @@ pub(super) struct Inner {
 pub(crate) static SCHED: Sched = Sched {
     steady: Steady {
         procs: AtomicU32::new(0),
-        stopping: AtomicBool::new(false),
+        calls: AtomicU32::new(0),
         custom_procs: AtomicBool::new(false),
         odd: AtomicU32::new(NOT_STARTED),
         second: AtomicU32::new(0),
@@ -171,9 +177,33 @@ impl Sched {
         self.steady.odd.load(Ordering::Acquire) != 0
     }
 
+    /// Whether an M that looks for work must heed something first.
+    #[inline]
+    pub(super) fn calls(&self) -> bool {
+        self.steady.calls.load(Ordering::Relaxed) != 0
+    }
+
     #[inline]
     pub(super) fn stopping(&self) -> bool {
-        self.steady.stopping.load(Ordering::Relaxed)
+        self.steady.calls.load(Ordering::Relaxed) & STOPPING != 0
+    }
+
+    /// Under the scheduler's lock.
+    pub(super) fn set_stopping(&self, stopping: bool) {
+        if stopping {
+            self.steady.calls.fetch_or(STOPPING, Ordering::SeqCst);
+        } else {
+            self.steady.calls.fetch_and(!STOPPING, Ordering::SeqCst);
+        }
+    }
+
+    /// Says that timers of some P are overdue; or takes that back, for the caller to see to it.
+    pub(super) fn set_overdue(&self, overdue: bool) {
+        if overdue {
+            self.steady.calls.fetch_or(OVERDUE, Ordering::Relaxed);
+        } else {
+            self.steady.calls.fetch_and(!OVERDUE, Ordering::Relaxed);
+        }
     }
 }
 

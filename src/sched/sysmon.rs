@@ -12,7 +12,7 @@
 //! It takes no signals but faults, is never locked to anything, and clones threads for itself.
 
 use super::chores::Chores;
-use super::pace::{Found, Pace, QUICK_US, SLOW_US};
+use super::pace::{Found, LONG_US, Pace, QUICK_US, SLOW_US};
 use super::retake::Watch;
 use super::trace::Trace;
 use super::{Inner, SCHED, clock, deadlock, idle};
@@ -30,8 +30,10 @@ const SHORT_US: u64 = 100;
 static NOTE: Note = Note::new();
 /// There are Ps to look at.
 static READY: Note = Note::new();
-/// It is in a sleep that [`hurry`] would shorten. Relaxed: a hint.
+/// It is in a sleep that [`hurry`] would shorten, or about to be; and somebody has asked for that.
+/// Relaxed: a hint that comes too late, or is lost, costs one such sleep.
 static SLOW: AtomicBool = AtomicBool::new(false);
+static HURRY: AtomicBool = AtomicBool::new(false);
 /// Its thread.
 static TID: AtomicU32 = AtomicU32::new(0);
 
@@ -103,7 +105,7 @@ pub(super) fn is_here() -> bool {
     TID.load(Ordering::Relaxed) == sys::thread::id()
 }
 
-/// Ends the deep sleep: somebody starts to work. Under the scheduler's lock.
+/// Ends a deep sleep, or a long one: somebody starts to work. Under the scheduler's lock.
 pub(super) fn rouse(inner: &mut Inner) {
     if inner.sysmon_asleep {
         inner.sysmon_asleep = false;
@@ -121,7 +123,7 @@ pub(super) fn is_slow() -> bool {
 /// Makes the next looks come soon: a goroutine may be away for long while others wait for its P.
 #[cold]
 pub(super) fn hurry() {
-    if SLOW.swap(false, Ordering::Relaxed) {
+    if !HURRY.swap(true, Ordering::Relaxed) {
         NOTE.wake();
     }
 }
@@ -136,11 +138,16 @@ fn main() -> ! {
     let mut chores = Chores::new(started);
     loop {
         let mut delay = pace.next(found);
-        if pace.at_rest() && trace.is_none() && deep_sleep(&chores) {
-            delay = pace.rouse();
+        if pace.at_rest(found) && trace.is_none() {
+            SLOW.store(true, Ordering::Relaxed);
+            if deep_sleep(&chores) {
+                delay = pace.rouse();
+            }
         }
-        if nap(delay) {
-            sys::thread::nap(pace.hurry());
+        match nap(delay) {
+            Woken::InTime => {}
+            Woken::Hurried => sys::thread::nap(pace.hurry()),
+            Woken::Roused => sys::thread::nap(pace.rouse()),
         }
         quit_if_told();
         let now = sys::clock::now();
@@ -156,17 +163,37 @@ fn main() -> ! {
     }
 }
 
-/// Sleeps; true if somebody asked for a look meanwhile.
-fn nap(us: u64) -> bool {
+/// How a sleep ended.
+enum Woken {
+    /// The time was over.
+    InTime,
+    /// A declared call wants to be seen.
+    Hurried,
+    /// A P stopped being idle.
+    Roused,
+}
+
+fn nap(us: u64) -> Woken {
     if us <= SHORT_US {
         sys::thread::nap(us);
-        return false;
+        return Woken::InTime;
     }
     NOTE.clear();
     SLOW.store(true, Ordering::Relaxed);
-    let hurried = NOTE.sleep_for(us * 1000);
+    let is_long = us > LONG_US;
+    if is_long {
+        SCHED.inner.lock().sysmon_asleep = true;
+    }
+    if !HURRY.load(Ordering::Relaxed) {
+        NOTE.sleep_for(us * 1000);
+    }
     SLOW.store(false, Ordering::Relaxed);
-    hurried
+    let slept_on = !is_long || std::mem::take(&mut SCHED.inner.lock().sysmon_asleep);
+    match HURRY.swap(false, Ordering::Relaxed) {
+        true => Woken::Hurried,
+        false if slept_on => Woken::InTime,
+        false => Woken::Roused,
+    }
 }
 
 /// With every P idle, sleeps until somebody starts to work, or a chore is due. False if somebody

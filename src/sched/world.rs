@@ -100,7 +100,7 @@ pub(crate) fn while_stopped<R>(tries: Option<u32>, f: impl FnOnce() -> R) -> R {
 /// Stops everyone but the caller. Inside the runtime.
 fn stop(m: Option<&'static M>) {
     let mut inner = SCHED.inner.lock();
-    SCHED.steady.stopping.store(true, Ordering::SeqCst);
+    SCHED.set_stopping(true);
     inner.running = SCHED.procs();
     SCHED.stopped.clear();
     if m.and_then(M::p).is_some() {
@@ -216,7 +216,7 @@ fn start(m: Option<&'static M>, n: usize) {
         own = Some(p_at(0));
     }
     let mut inner = SCHED.inner.lock();
-    SCHED.steady.stopping.store(false, Ordering::SeqCst);
+    SCHED.set_stopping(false);
     let mut busy = Vec::new();
     for p in (0..n).rev().map(p_at) {
         if own.is_some_and(|own| own.id == p.id) {
