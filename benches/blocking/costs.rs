@@ -5,6 +5,7 @@ use gort::runtime::{gomaxprocs, lock_os_thread, num_idle_threads, num_threads, u
 use gort::sync::WaitGroup;
 use gort::{Chan, blocking, blocking_long, chan};
 use std::hint::black_box;
+use std::os::unix::process::parent_id;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
@@ -14,9 +15,8 @@ const LONG: Duration = Duration::from_millis(5);
 pub(crate) fn report(rounds: usize) {
     gomaxprocs(1);
     println!("\ncalls, ns each");
-    // SAFETY: (each) getppid has no preconditions; unlike getpid no library answers it from memory.
-    let plain = each(rounds, 200_000, || _ = black_box(unsafe { libc::getppid() }));
-    let with = each(rounds, 200_000, || _ = black_box(blocking(|| unsafe { libc::getppid() })));
+    let plain = each(rounds, 200_000, || _ = black_box(parent_id()));
+    let with = each(rounds, 200_000, || _ = black_box(blocking(parent_id)));
     println!("  getppid {plain:.1}, in blocking {with:.1}");
     println!("  blocking, empty {:.1}", each(rounds, 2_000_000, || blocking(|| _ = black_box(0))));
     println!("  blocking_long, empty {:.1}", each(rounds, 50_000, || blocking_long(|| ())));
