@@ -1,9 +1,10 @@
 //! `Once` and `OnceLock`.
 
 use super::raw::RawMutex;
+use crate::base::atomic::{AtomicBool, Ordering};
+use crate::base::const_fn;
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Does something once (Go's `sync.Once`). Whoever comes while it is being done waits for the end. If
 /// it panics or goexits that counts as done, and later calls return (Go).
@@ -35,10 +36,12 @@ impl Drop for Doing<'_> {
 }
 
 impl Once {
-    /// Not done yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { done: AtomicBool::new(false), doing: RawMutex::new() }
+    const_fn! {
+        /// Not done yet.
+        #[must_use]
+        pub fn new() -> Self {
+            Self { done: AtomicBool::new(false), doing: RawMutex::new() }
+        }
     }
 
     /// Whether it has been done, and ended.
@@ -109,10 +112,13 @@ impl Drop for Setting<'_> {
 }
 
 impl<T> OnceLock<T> {
-    /// Not set yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { set: AtomicBool::new(false), setting: RawMutex::new(), value: UnsafeCell::new(None) }
+    const_fn! {
+        /// Not set yet.
+        #[must_use]
+        pub fn new() -> Self {
+            let (set, setting) = (AtomicBool::new(false), RawMutex::new());
+            Self { set, setting, value: UnsafeCell::new(None) }
+        }
     }
 
     /// The value, if it has been set.
@@ -168,7 +174,7 @@ impl<T> OnceLock<T> {
 
     /// Takes the value; it can be set anew.
     pub fn take(&mut self) -> Option<T> {
-        *self.set.get_mut() = false;
+        self.set.store(false, Ordering::Relaxed);
         self.value.get_mut().take()
     }
 }

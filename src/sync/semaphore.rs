@@ -1,5 +1,6 @@
 //! `Semaphore`: counted permits, first come first served whatever each one asks for.
 
+use crate::base::const_fn;
 use crate::g::WaitReason;
 use crate::sched::{Me, WaitQueue, Waiter, park};
 use crate::sys::lock::RawLock;
@@ -30,10 +31,12 @@ unsafe impl Sync for Semaphore {}
 unsafe impl Send for Semaphore {}
 
 impl Semaphore {
-    /// A semaphore with `permits` to give.
-    #[must_use]
-    pub const fn new(permits: usize) -> Self {
-        Self { lock: RawLock::new(), permits: Cell::new(permits), waiters: WaitQueue::new() }
+    const_fn! {
+        /// A semaphore with `permits` to give.
+        #[must_use]
+        pub fn new(permits: usize) -> Self {
+            Self { lock: RawLock::new(), permits: Cell::new(permits), waiters: WaitQueue::new() }
+        }
     }
 
     /// Takes `k` permits; waits until everyone who came before is served and so many are there.
