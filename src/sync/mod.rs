@@ -3,6 +3,12 @@
 #[cfg(not(any(loom, shuttle)))]
 mod condvar;
 #[cfg(not(any(loom, shuttle)))]
+mod flight;
+#[cfg(not(any(loom, shuttle)))]
+mod group;
+#[cfg(not(any(loom, shuttle)))]
+mod lazy;
+#[cfg(not(any(loom, shuttle)))]
 mod map;
 #[cfg(not(any(loom, shuttle)))]
 mod mutex;
@@ -20,14 +26,22 @@ mod waitgroup;
 #[cfg(not(any(loom, shuttle)))]
 pub use condvar::{Barrier, BarrierWaitResult, Condvar, WaitTimeoutResult};
 #[cfg(not(any(loom, shuttle)))]
+pub use flight::SingleFlight;
+#[cfg(not(any(loom, shuttle)))]
+pub use group::ErrGroup;
+#[cfg(not(any(loom, shuttle)))]
+pub use lazy::LazyLock;
+#[cfg(not(any(loom, shuttle)))]
 pub use map::Map;
 #[cfg(not(any(loom, shuttle)))]
-pub use mutex::{Mutex, MutexGuard};
+pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
 pub use once::{Once, OnceLock};
 #[cfg(not(any(loom, shuttle)))]
 pub use pool::Pool;
 #[cfg(not(any(loom, shuttle)))]
-pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use rwlock::{
+    MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 pub use semaphore::Semaphore;
 #[cfg(not(any(loom, shuttle)))]
 pub use waitgroup::WaitGroup;

@@ -5,6 +5,7 @@ use crate::base::atomic::{AtomicBool, Ordering};
 use crate::base::const_fn;
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// Does something once (Go's `sync.Once`). Whoever comes while it is being done waits for the end. If
 /// it panics or goexits that counts as done, and later calls return (Go).
@@ -69,6 +70,10 @@ impl Once {
         }
     }
 }
+
+/// A panic counts as done.
+impl UnwindSafe for Once {}
+impl RefUnwindSafe for Once {}
 
 impl Default for Once {
     fn default() -> Self {
@@ -178,6 +183,32 @@ impl<T> OnceLock<T> {
         self.value.get_mut().take()
     }
 }
+
+impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
+impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
+
+impl<T> From<T> for OnceLock<T> {
+    /// One that is set.
+    fn from(value: T) -> Self {
+        let lock = Self::new();
+        _ = lock.set(value);
+        lock
+    }
+}
+
+impl<T: Clone> Clone for OnceLock<T> {
+    fn clone(&self) -> Self {
+        self.get().cloned().map_or_else(Self::new, Self::from)
+    }
+}
+
+impl<T: PartialEq> PartialEq for OnceLock<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl<T: Eq> Eq for OnceLock<T> {}
 
 impl<T> Default for OnceLock<T> {
     fn default() -> Self {

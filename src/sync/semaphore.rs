@@ -6,6 +6,7 @@ use crate::sched::{Me, WaitQueue, Waiter, park};
 use crate::sys::lock::RawLock;
 use std::cell::Cell;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// A weighted semaphore. A large request at the head of the line is not overtaken by small ones.
 ///
@@ -107,6 +108,10 @@ impl Semaphore {
         permits
     }
 }
+
+/// No code of the user's runs under the lock.
+impl UnwindSafe for Semaphore {}
+impl RefUnwindSafe for Semaphore {}
 
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
