@@ -25,7 +25,7 @@
 //! anything that may block.
 #![cfg_attr(not(test), warn(clippy::print_stderr))]
 // A model drives what it is about; the rest of its room lies idle.
-#![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports))]
+#![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports, unreachable_pub))]
 
 mod base;
 mod runq;
@@ -33,22 +33,31 @@ mod sched;
 
 #[cfg(not(any(loom, shuttle)))]
 mod api;
-#[cfg(not(any(loom, shuttle)))]
 mod chan;
 #[cfg(not(any(loom, shuttle)))]
 pub mod context;
 #[cfg(not(any(loom, shuttle)))]
 mod g;
+/// Under a checker: the reasons alone.
+#[cfg(any(loom, shuttle))]
+mod g {
+    mod wait;
+    pub(crate) use wait::WaitReason;
+}
 #[cfg(not(any(loom, shuttle)))]
 mod panic;
 #[cfg(not(any(loom, shuttle)))]
 pub mod stack;
 #[cfg(not(any(loom, shuttle)))]
 mod switch;
-#[cfg(not(any(loom, shuttle)))]
 pub mod sync;
 #[cfg(not(any(loom, shuttle)))]
 mod sys;
+/// Under a checker: what stands in for the rooms that only a real machine can run.
+#[cfg(any(loom, shuttle))]
+mod sys {
+    pub(crate) use crate::base::stage::{clock, lock};
+}
 #[cfg(not(any(loom, shuttle)))]
 pub mod time;
 #[cfg(not(any(loom, shuttle)))]

@@ -155,6 +155,58 @@ fn ten_thousand_children_end_with_their_parent_or_before() {
     });
 }
 
+/// Go's TestLayersCancel and TestLayersTimeout: random layers of values, cancellations and deadlines;
+/// every value is found, and when one layer is cancelled all above it are done, and none below.
+#[test]
+fn layers_are_done_from_one_upwards() {
+    struct Layer(usize);
+    at_procs(|| {
+        for seed in 1..40u64 {
+            let mut rng = seed;
+            let mut next = |n: u64| {
+                rng = rng
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (rng >> 33) % n
+            };
+            let (mut layers, mut cancels) = (vec![background()], Vec::new());
+            let mut last_value = None;
+            for _ in 0..10 + next(20) {
+                let top = layers.last().unwrap();
+                let layer = match next(4) {
+                    0 => {
+                        last_value = Some(layers.len());
+                        with_value(top, Layer(layers.len()))
+                    }
+                    1 => {
+                        let (ctx, cancel) = with_cancel(top);
+                        cancels.push((layers.len(), cancel));
+                        ctx
+                    }
+                    2 => with_deadline(top, Instant::now() + LONG).0,
+                    _ => with_timeout(top, LONG * 2).0,
+                };
+                layers.push(layer);
+            }
+            let top = layers.last().unwrap();
+            assert_eq!(top.value::<Layer>().map(|layer| layer.0), last_value);
+            assert!(!layers.iter().any(is_done));
+            let waiter = gort::spawn({
+                let (top, sure) = (top.clone(), !cancels.is_empty());
+                move || sure.then(|| top.done().recv())
+            });
+            if !cancels.is_empty() {
+                let (at, cancel) = &cancels[next(cancels.len() as u64) as usize];
+                cancel.cancel();
+                for (i, layer) in layers.iter().enumerate() {
+                    assert_eq!(is_done(layer), i >= *at, "layer {i} of {}", layers.len());
+                }
+            }
+            waiter.join().unwrap();
+        }
+    });
+}
+
 /// Go's TestContextErrDoneRace, TestSimultaneousCancels.
 #[test]
 fn racing_cancels_agree() {

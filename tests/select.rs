@@ -58,6 +58,78 @@ fn nil_is_never_ready() {
     });
 }
 
+/// Go's select3: which operations block for ever and which never do, alone and beside a nil channel.
+#[test]
+fn what_blocks_and_what_does_not() {
+    fn blocks(c: &Chan<i32>, send: bool) -> bool {
+        let nil = Chan::nil();
+        let alone = if send {
+            panic_or(|| select! { send(c, 1) => false, default => true })
+        } else {
+            select! { recv(c) => false, default => true }
+        };
+        let beside = if send {
+            panic_or(|| select! { send(c, 1) => false, recv(nil) => false, default(SHORT) => true })
+        } else {
+            select! { recv(c) => false, send(nil, 1) => false, default(SHORT) => true }
+        };
+        // The first send may have filled the buffer.
+        assert!(alone == beside || send && !alone);
+        alone
+    }
+    fn panic_or(f: impl FnOnce() -> bool) -> bool {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_or(false)
+    }
+    at_procs(|| {
+        let made = |cap: Option<usize>, fill: i32, close: bool| {
+            let c = cap.map_or(Chan::nil(), chan);
+            (0..fill).for_each(|v| c.send(v));
+            if close {
+                c.close();
+            }
+            c
+        };
+        for (cap, fill, close, send, recv) in [
+            (None, 0, false, true, true),
+            (Some(0), 0, false, true, true),
+            (Some(10), 0, false, false, true),
+            (Some(10), 10, false, true, false),
+            (Some(0), 0, true, false, false),
+            (Some(10), 10, true, false, false),
+        ] {
+            let [c, d] = [(); 2].map(|()| made(cap, fill, close));
+            assert_eq!((blocks(&c, true), blocks(&d, false)), (send, recv), "{d:?}");
+        }
+    });
+}
+
+/// Go's TestSelectDuplicateChannel: who stands twice in a queue leaves it whole.
+#[test]
+fn a_channel_may_stand_in_several_arms() {
+    at_procs(|| {
+        for _ in 0..50 {
+            let (c, d, e) = (chan(0), chan::<i32>(0), chan(0));
+            let twice = gort::spawn({
+                let (c, d, e) = (c.clone(), d.clone(), e.clone());
+                move || {
+                    select! { recv(c) => {}, recv(c) => {}, recv(d) => {} }
+                    e.send(9);
+                }
+            });
+            let once = gort::spawn({
+                let c = c.clone();
+                move || c.recv()
+            });
+            gosched();
+            d.send(7); // wakes the one that stands in `c` twice
+            assert_eq!(e.recv(), Some(9));
+            c.send(8); // finds the other one
+            assert_eq!(once.join().unwrap(), Some(8));
+            twice.join().unwrap();
+        }
+    });
+}
+
 #[test]
 fn operands_are_evaluated_once_in_source_order() {
     let order = std::cell::RefCell::new(Vec::new());

@@ -5,7 +5,8 @@ mod common;
 use common::{at_procs, panic_of};
 use gort::runtime::{goexit, gosched};
 use gort::sync::{
-    Barrier, Condvar, Map, Mutex, Once, OnceLock, Pool, RwLock, Semaphore, WaitGroup,
+    Barrier, Condvar, ErrGroup, LazyLock, Map, MappedMutexGuard, Mutex, MutexGuard, Once, OnceLock,
+    Pool, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SingleFlight, WaitGroup,
 };
 use gort::time::sleep;
 use gort::{chan, go};
@@ -443,5 +444,189 @@ fn map_range_sees_what_stays_exactly_once() {
         }
         stop.close();
         wg.wait();
+    });
+}
+
+#[test]
+fn guards_of_parts_hold_the_whole_lock() {
+    at_procs(|| {
+        let mutex = Mutex::new((1, vec![1, 2, 3]));
+        let second = MutexGuard::map(mutex.lock(), |pair| &mut pair.1);
+        let mut last = MappedMutexGuard::map(second, |list| list.last_mut().unwrap());
+        *last = 9;
+        assert!(mutex.try_lock().is_none());
+        drop(last);
+        assert_eq!(*mutex.lock(), (1, vec![1, 2, 9]));
+        let whole = std::panic::AssertUnwindSafe(|| {
+            drop(MutexGuard::map(mutex.lock(), |_| -> &mut i32 { panic!("no part") }));
+        });
+        assert_eq!(panic_of(whole), "no part");
+        assert!(mutex.try_lock().is_some(), "a panic unlocks");
+
+        let lock = RwLock::new((1, "one"));
+        {
+            let word = RwLockReadGuard::map(lock.read(), |pair| &pair.1);
+            assert_eq!(
+                (*word, lock.try_read().is_some(), lock.try_write().is_none()),
+                ("one", true, true)
+            );
+        }
+        *RwLockWriteGuard::map(lock.write(), |pair| &mut pair.0) += 1;
+        assert_eq!(*lock.read(), (2, "one"));
+    });
+}
+
+/// Readers that waited for the writer go on when it becomes a reader; the next writer waits for all.
+#[test]
+fn downgrade_lets_no_writer_in_between() {
+    at_procs(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let wg = WaitGroup::new();
+        let mut write = lock.write();
+        for _ in 0..4 {
+            let other = lock.clone();
+            wg.go(move || assert!(*other.read() >= 1));
+            let other = lock.clone();
+            wg.go(move || *other.write() += 1);
+        }
+        (0..20).for_each(|_| gosched());
+        *write = 1;
+        let read = RwLockWriteGuard::downgrade(write);
+        (0..20).for_each(|_| gosched());
+        assert_eq!(*read, 1, "a writer came in between");
+        drop(read);
+        wg.wait();
+        assert_eq!(*lock.read(), 5);
+    });
+}
+
+#[test]
+fn error_groups_return_the_first_error_and_cancel_once() {
+    at_procs(|| {
+        let cancelled = Arc::new(AtomicUsize::new(0));
+        let count = cancelled.clone();
+        let group = ErrGroup::with_cancel(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        for i in 0..10 {
+            group.go(move || if i % 2 == 0 { Ok(()) } else { Err(i) });
+        }
+        assert!(group.wait().is_err_and(|i| i % 2 == 1));
+        assert_eq!((group.wait(), cancelled.load(Ordering::Relaxed)), (Ok(()), 1));
+    });
+}
+
+#[test]
+fn error_groups_keep_their_limit() {
+    at_procs(|| {
+        let group = ErrGroup::<()>::new().limit(3);
+        let (alive, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        for i in 0..30 {
+            let (alive, most) = (alive.clone(), most.clone());
+            group.go(move || {
+                most.fetch_max(alive.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                gosched();
+                alive.fetch_sub(1, Ordering::SeqCst);
+                if i == 7 {
+                    goexit();
+                }
+                Ok(())
+            });
+        }
+        assert_eq!(group.wait(), Ok(()));
+        assert!(most.load(Ordering::SeqCst) <= 3);
+        let hold = chan::<()>(0);
+        for _ in 0..3 {
+            let hold = hold.clone();
+            assert!(group.try_go(move || hold.recv().ok_or(())));
+        }
+        assert!(!group.try_go(|| Ok(())), "the places are taken");
+        hold.close();
+        assert_eq!(group.wait(), Err(()));
+    });
+}
+
+/// All who ask while the call is under way get its result; who asks later makes a new one.
+#[test]
+fn single_flights_are_shared_while_they_fly() {
+    at_procs(|| {
+        let flights = Arc::new(SingleFlight::new());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let gate = chan::<()>(0);
+        let ask = || {
+            let (flights, calls, gate) = (flights.clone(), calls.clone(), gate.clone());
+            gort::spawn(move || {
+                flights.run("key", || {
+                    _ = gate.recv();
+                    calls.fetch_add(1, Ordering::Relaxed) + 1
+                })
+            })
+        };
+        let all: Vec<_> = (0..5).map(|_| ask()).collect();
+        (0..50).for_each(|_| gosched());
+        gate.close();
+        let results: Vec<_> = all.into_iter().map(|one| one.join().unwrap().0).collect();
+        let made = calls.load(Ordering::Relaxed);
+        assert!(results.iter().all(|n| (1..=made).contains(n)));
+        assert_eq!(flights.run("key", || 7), (7, false), "nothing is kept");
+    });
+}
+
+#[test]
+fn a_single_flight_that_panics_leaves_the_others_to_their_own() {
+    at_procs(|| {
+        let flights = Arc::new(SingleFlight::<u8, u32>::new());
+        let (started, gate) = (chan::<()>(0), chan::<()>(0));
+        let bad = gort::spawn({
+            let (flights, started, gate) = (flights.clone(), started.clone(), gate.clone());
+            move || {
+                flights.run(1, || {
+                    started.send(());
+                    _ = gate.recv();
+                    panic!("no result")
+                })
+            }
+        });
+        _ = started.recv();
+        let good = gort::spawn({
+            let flights = flights.clone();
+            move || flights.run(1, || 2).0
+        });
+        (0..20).for_each(|_| gosched());
+        gate.close();
+        assert!(bad.join().is_err());
+        assert_eq!(good.join().unwrap(), 2);
+    });
+}
+
+#[test]
+fn lazy_values_are_made_once_and_a_failure_is_kept() {
+    at_procs(|| {
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = made.clone();
+        let lazy = Arc::new(LazyLock::new(move || {
+            gosched();
+            count.fetch_add(1, Ordering::Relaxed)
+        }));
+        let wg = WaitGroup::new();
+        for _ in 0..10 {
+            let lazy = lazy.clone();
+            wg.go(move || assert_eq!(**lazy, 0));
+        }
+        wg.wait();
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        let bad = LazyLock::<u8>::new(|| panic!("no value"));
+        assert_eq!(panic_of(|| _ = *bad), "no value");
+        assert!(panic_of(|| _ = *bad).contains("poisoned"));
+    });
+}
+
+#[test]
+fn condvar_waits_for_its_condition_or_the_end_of_its_time() {
+    at_procs(|| {
+        let (mutex, condvar) = (Mutex::new(0), Condvar::new());
+        let mut guard = mutex.lock();
+        assert!(condvar.wait_timeout_while(&mut guard, SHORT, |n| *n == 0).timed_out());
+        assert!(!condvar.wait_timeout_while(&mut guard, SHORT, |n| *n == 1).timed_out());
     });
 }

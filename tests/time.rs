@@ -287,3 +287,88 @@ fn changing_the_number_of_processors_loses_no_timer() {
         wg.wait();
     });
 }
+
+/// Live at once, set in no order; half called off, some brought forward, and all that is left fires
+/// once. (Debug builds check the mechanism with fewer.)
+#[test]
+fn a_million_timers_live_at_once() {
+    const COUNT: usize = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
+    gort::run(|| {
+        let fired = Arc::new(AtomicUsize::new(0));
+        let timers: Vec<_> = (0..COUNT as u64)
+            .map(|i| {
+                let fired = fired.clone();
+                let d = LONG + Duration::from_micros(i.wrapping_mul(0x9e37_79b9) % 1_000_000);
+                after_func(d, move || {
+                    fired.fetch_add(1, Ordering::Relaxed);
+                })
+            })
+            .collect();
+        assert!(timers.iter().step_by(2).all(Timer::stop));
+        assert!(!timers.iter().step_by(2).any(Timer::stop), "stopped already");
+        let odd = || timers.iter().skip(1).step_by(2);
+        assert!(odd().all(|timer| timer.reset(LONG)));
+        let soon = odd().take(1000).filter(|timer| timer.reset(SHORT)).count();
+        while fired.load(Ordering::Relaxed) < soon {
+            sleep(SHORT);
+        }
+        let left = odd().filter(|timer| timer.stop()).count();
+        assert_eq!((soon, left), (1000, COUNT / 2 - 1000));
+        sleep(SHORT);
+        assert_eq!(fired.load(Ordering::Relaxed), soon);
+    });
+}
+
+/// Go's TestZeroTimer: timers that are due at once, made anew, as calls, and used again.
+#[test]
+fn timers_of_no_duration_fire() {
+    const COUNT: usize = if cfg!(debug_assertions) { 2_000 } else { 50_000 };
+    at_procs(|| {
+        let zero = Duration::ZERO;
+        assert!((0..COUNT).all(|_| Timer::new(zero).chan().recv().is_some()));
+        let again = Timer::new(zero);
+        for _ in 0..COUNT {
+            again.reset(zero);
+            assert!(again.chan().recv().is_some());
+        }
+        let called = chan(0);
+        for _ in 0..COUNT / 10 {
+            let call = called.clone();
+            drop(after_func(zero, move || call.send(())));
+            assert_eq!(called.recv(), Some(()));
+        }
+    });
+}
+
+/// Go's TestAfterQueuing: set in any order, also to the same time, they fire by time; TestAfterStop.
+#[test]
+fn values_come_by_time_and_not_after_a_stop() {
+    at_procs(|| {
+        let wg = WaitGroup::new();
+        let seen = chan(16);
+        for slot in [5, 3, 6, 6, 6, 1, 1, 2, 7, 9, 4, 8, 0] {
+            let seen = seen.clone();
+            wg.go(move || {
+                let due = after(ms(slot * 10)).recv();
+                seen.send((due, slot));
+            });
+        }
+        wg.wait();
+        seen.close();
+        let mut all: Vec<_> = seen.iter().collect();
+        all.sort_unstable();
+        assert!(all.windows(2).all(|w| w[0].1 <= w[1].1), "{all:?}");
+
+        let late = Timer::new(ms(20));
+        let called = Arc::new(AtomicUsize::new(0));
+        let count = called.clone();
+        let call = after_func(ms(20), move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        if call.stop() && late.stop() {
+            sleep(ms(30));
+            assert_eq!(late.chan().try_recv(), Err(TryRecvError::Empty));
+            assert_eq!(called.load(Ordering::Relaxed), 0);
+        }
+    });
+}

@@ -6,9 +6,15 @@
 //! for loom.
 
 #[cfg(loom)]
-pub(crate) use loom::{sync::Arc, sync::Mutex, thread};
+pub(crate) use loom::{
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    thread,
+};
 #[cfg(shuttle)]
-pub(crate) use shuttle::{sync::Arc, sync::Mutex, thread};
+pub(crate) use shuttle::{
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    thread,
+};
 
 /// Runs `f` under every schedule (loom) or a few thousand of them (shuttle).
 #[cfg(loom)]

@@ -12,6 +12,7 @@
 //! flags, looked at only where an ordinary open channel has nothing to offer, or before a send.
 
 use super::timed::Timed;
+use crate::base::atomic::{AtomicU8, AtomicUsize, Ordering};
 use crate::sched::{Task, WaitQueue, Waiter};
 use crate::sys::lock::RawLock;
 use std::cell::UnsafeCell;
@@ -20,7 +21,6 @@ use std::mem::MaybeUninit;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// A channel.
 pub(crate) struct Core<T> {
@@ -29,8 +29,8 @@ pub(crate) struct Core<T> {
     flags: AtomicU8,
     /// Values buffered, kept beside the buffer for `len` and the fast answers.
     len: AtomicUsize,
-    /// Grows before each change that may let an operation go on which has blocked so far; see
-    /// [`look`](Self::look). Written under the lock.
+    /// Odd during a change that lets an operation go on which has blocked so far, and another even
+    /// number after it; see [`look`](Self::look). Written under the lock.
     turn: AtomicUsize,
     cap: usize,
     /// Under the lock.
@@ -150,10 +150,18 @@ impl<T> Core<T> {
         &self.receivers
     }
 
-    /// Something that blocked may go on from now: called under the lock, before the change shows.
+    /// Makes a change that lets something go on which has blocked so far, if `opens`. Under the lock.
     #[inline]
-    fn next_turn(&self) {
-        self.turn.store(self.turn().wrapping_add(1), Ordering::Relaxed);
+    fn change<R>(&self, opens: bool, change: impl FnOnce() -> R) -> R {
+        if !opens {
+            return change();
+        }
+        let turn = self.turn();
+        self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
+        let result = change();
+        // Release: whoever reads the even number (`look`) sees the change.
+        self.turn.store(turn.wrapping_add(2), Ordering::Release);
+        result
     }
 
     /// See [`Look::Blocks`].
@@ -186,10 +194,10 @@ impl<T> Core<T> {
         }
         // SAFETY: the lock is held.
         let buffer = unsafe { self.buffer() };
-        if buffer.len() < self.cap {
+        let len = buffer.len();
+        if len < self.cap {
             buffer.push_back(value);
-            self.next_turn();
-            self.len.store(buffer.len(), Ordering::Release);
+            self.change(len == 0, || self.len.store(len + 1, Ordering::Release));
             return Sent::Done;
         }
         Sent::Full(value)
@@ -211,8 +219,8 @@ impl<T> Core<T> {
                 buffer.push_back(next);
                 task
             });
-            self.next_turn();
-            self.len.store(buffer.len(), Ordering::Release);
+            let len = buffer.len();
+            self.change(len + 1 == self.cap, || self.len.store(len, Ordering::Release));
             return Received::Value(value, task);
         }
         // SAFETY: the lock is held.
@@ -259,9 +267,8 @@ impl<T> Core<T> {
     /// # Safety
     /// The lock is held, `send` said `Full`, and the record stays until its wait has ended.
     pub(super) unsafe fn wait_to_send(&self, waiter: &Waiter) {
-        self.next_turn();
         // SAFETY: passed on.
-        unsafe { self.senders.push(waiter) };
+        self.change(true, || unsafe { self.senders.push(waiter) });
     }
 
     /// Queues a receiver whose record's slot points to room for a value.
@@ -270,9 +277,8 @@ impl<T> Core<T> {
     /// The lock is held, `recv` said `Empty`, and the record stays until its wait has ended.
     pub(super) unsafe fn wait_to_recv(&self, waiter: &Waiter) {
         let first = self.receivers.looks_empty();
-        self.next_turn();
         // SAFETY: passed on.
-        unsafe { self.receivers.push(waiter) };
+        self.change(true, || unsafe { self.receivers.push(waiter) });
         if first && let Some(timed) = self.clock() {
             timed.set();
         }
@@ -306,8 +312,8 @@ impl<T> Core<T> {
     /// # Safety
     /// The lock is held. The caller makes all of them ready.
     pub(super) unsafe fn close(&self) -> Option<[WaitQueue; 2]> {
-        self.next_turn();
-        if self.flags.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED != 0 {
+        let before = self.change(true, || self.flags.fetch_or(CLOSED, Ordering::AcqRel));
+        if before & CLOSED != 0 {
             return None;
         }
         // SAFETY: (both) the lock is held; the caller makes them ready.
@@ -340,13 +346,21 @@ impl<T> Core<T> {
     }
 
     /// Looks whether an operation would block. A select sees several channels block at one instant if
-    /// it looks at all of them and then finds every turn as it was: each change that ends a blockage
-    /// moves the turn before it shows (the turn's store stands before a Release store of what the
-    /// look reads with Acquire), so every channel blocked from its own look to the last one.
+    /// it looks at all of them and then finds every turn as it was, because every channel then blocked
+    /// from its own look to the last one. Suppose a channel was opened meanwhile, for all that was done
+    /// before the last look. The change made the turn odd before it showed, and shows with Release; the
+    /// last look reads with Acquire what came after it, and so the turn is found moved. It was not read
+    /// as moved in the first place: then it was odd, or the change was seen.
+    ///
+    /// Rejected: moving the turn once, before the change (it may be read in between, and does not move
+    /// when the change shows) or after it (who sees the change may act before the turn moves).
     #[inline]
     pub(super) fn look(&self, send: bool) -> Look {
-        // Acquire: the look comes after it.
+        // Acquire: pairs with the Release in `change`; the look comes after it.
         let turn = self.turn.load(Ordering::Acquire);
+        if turn % 2 == 1 {
+            return Look::Unclear;
+        }
         let blocks = if send { self.surely_full() } else { self.surely_empty() };
         match (blocks, send) {
             (true, _) => Look::Blocks(turn),

@@ -91,7 +91,6 @@ mod task;
 mod threads;
 #[cfg(not(any(loom, shuttle)))]
 mod trace;
-#[cfg(not(any(loom, shuttle)))]
 mod waitq;
 #[cfg(not(any(loom, shuttle)))]
 mod world;
@@ -118,9 +117,14 @@ pub(crate) use self::{
     sysmon::{on_quit, waited_seconds},
     task::{Me, Task},
     threads::count as threads,
-    waitq::{WaitQueue, Waiter},
     world::{MAX_PROCS, set_procs, while_stopped},
 };
+
+#[cfg(any(loom, shuttle))]
+pub(crate) use crate::base::stage::{
+    Me, Task, park, park_forever, park_until, random, ready, sleep_until, yield_now,
+};
+pub(crate) use waitq::{WaitQueue, Waiter};
 
 #[cfg(not(any(loom, shuttle)))]
 mod state;

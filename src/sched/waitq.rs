@@ -10,10 +10,10 @@
 //! queue's lock before its stack goes on ([`WaitQueue::remove`]), so a record is alive while
 //! somebody who holds the lock looks at it.
 
-use super::ready::ready;
-use super::task::{Me, Task};
+use super::{Me, Task, ready};
 use crate::base::atomic::{AtomicPtr, Ordering};
 use crate::base::claim::Claim;
+use crate::base::const_fn;
 use std::cell::Cell;
 use std::marker::PhantomPinned;
 use std::ptr::{self, NonNull};
@@ -90,8 +90,10 @@ pub(crate) struct WaitQueue {
 }
 
 impl WaitQueue {
-    pub(crate) const fn new() -> Self {
-        Self { head: AtomicPtr::new(ptr::null_mut()), tail: Cell::new(ptr::null()) }
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self { head: AtomicPtr::new(ptr::null_mut()), tail: Cell::new(ptr::null()) }
+        }
     }
 
     #[inline]

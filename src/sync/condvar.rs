@@ -11,6 +11,7 @@ use crate::sched::{Me, WaitQueue, Waiter, park_until, ready};
 use crate::sys::clock::{self, NEVER};
 use crate::sys::lock::RawLock;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 /// A condition variable (Go's `sync.Cond`): waits for something another one changes under a
@@ -86,6 +87,25 @@ impl Condvar {
         WaitTimeoutResult(self.wait_until(guard, clock::after(d)))
     }
 
+    /// As [`wait_timeout`](Self::wait_timeout), as long as `condition` holds. It timed out only if the
+    /// condition still held when time was up.
+    pub fn wait_timeout_while<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        d: Duration,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> WaitTimeoutResult {
+        let when = clock::after(d);
+        let mut expired = false;
+        while condition(guard) {
+            if expired {
+                return WaitTimeoutResult(true);
+            }
+            expired = self.wait_until(guard, when);
+        }
+        WaitTimeoutResult(false)
+    }
+
     fn wait_until<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, when: u64) -> bool {
         let mutex: &Mutex<T> = guard.lock;
         let me = Me::new();
@@ -138,6 +158,10 @@ impl Condvar {
         unsafe { all.ready_all() };
     }
 }
+
+/// No code of the user's runs under the lock.
+impl UnwindSafe for Condvar {}
+impl RefUnwindSafe for Condvar {}
 
 impl Default for Condvar {
     fn default() -> Self {

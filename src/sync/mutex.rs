@@ -5,6 +5,8 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr::NonNull;
 
 /// A mutual exclusion lock (Go's `sync.Mutex`) around what it protects. A goroutine that waits is
 /// parked; a plain thread sleeps. The guard may be kept across anything that blocks. There is no
@@ -79,6 +81,10 @@ impl<T: ?Sized> Mutex<T> {
     }
 }
 
+/// As std's: a panic in a critical section unlocks, and what it left is for the program to know.
+impl<T: ?Sized> UnwindSafe for Mutex<T> {}
+impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
+
 impl<T> From<T> for Mutex<T> {
     fn from(value: T) -> Self {
         Self::new(value)
@@ -103,6 +109,82 @@ pub struct MutexGuard<'a, T: ?Sized> {
 
 // SAFETY: sharing the guard shares the value.
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    /// A guard of a part of what is protected. Call it as `MutexGuard::map(guard, f)`.
+    ///
+    /// ```
+    /// use gort::sync::{Mutex, MutexGuard};
+    /// let pair = Mutex::new((1, "one"));
+    /// let mut number = MutexGuard::map(pair.lock(), |pair| &mut pair.0);
+    /// *number += 1;
+    /// drop(number);
+    /// assert_eq!(pair.lock().0, 2);
+    /// ```
+    pub fn map<U: ?Sized>(
+        mut this: Self,
+        f: impl FnOnce(&mut T) -> &mut U,
+    ) -> MappedMutexGuard<'a, U> {
+        // Before the guard is forgotten: if `f` panics, it unlocks.
+        let part = NonNull::from(f(&mut this));
+        let raw = &this.lock.raw;
+        std::mem::forget(this);
+        MappedMutexGuard { raw, part, _value: PhantomData }
+    }
+}
+
+/// Proof that a [`Mutex`] is locked, for a part of what it protects; from [`MutexGuard::map`].
+/// Unlocks it when dropped.
+#[must_use = "the lock is given back at once if the guard is not kept"]
+pub struct MappedMutexGuard<'a, T: ?Sized> {
+    raw: &'a RawMutex,
+    part: NonNull<T>,
+    /// As a borrow of the value would be; with the pointer, not `Send`.
+    _value: PhantomData<&'a mut T>,
+}
+
+// SAFETY: sharing the guard shares the part.
+unsafe impl<T: ?Sized + Sync> Sync for MappedMutexGuard<'_, T> {}
+
+impl<'a, T: ?Sized> MappedMutexGuard<'a, T> {
+    /// As [`MutexGuard::map`].
+    pub fn map<U: ?Sized>(
+        mut this: Self,
+        f: impl FnOnce(&mut T) -> &mut U,
+    ) -> MappedMutexGuard<'a, U> {
+        let part = NonNull::from(f(&mut this));
+        let raw = this.raw;
+        std::mem::forget(this);
+        MappedMutexGuard { raw, part, _value: PhantomData }
+    }
+}
+
+impl<T: ?Sized> Deref for MappedMutexGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the part lives as long as the value, which this guard has locked.
+        unsafe { self.part.as_ref() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for MappedMutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and this guard is the only one.
+        unsafe { self.part.as_mut() }
+    }
+}
+
+impl<T: ?Sized> Drop for MappedMutexGuard<'_, T> {
+    fn drop(&mut self) {
+        self.raw.unlock();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedMutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
 
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;

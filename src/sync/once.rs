@@ -1,9 +1,11 @@
 //! `Once` and `OnceLock`.
 
 use super::raw::RawMutex;
+use crate::base::atomic::{AtomicBool, Ordering};
+use crate::base::const_fn;
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// Does something once (Go's `sync.Once`). Whoever comes while it is being done waits for the end. If
 /// it panics or goexits that counts as done, and later calls return (Go).
@@ -35,10 +37,12 @@ impl Drop for Doing<'_> {
 }
 
 impl Once {
-    /// Not done yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { done: AtomicBool::new(false), doing: RawMutex::new() }
+    const_fn! {
+        /// Not done yet.
+        #[must_use]
+        pub fn new() -> Self {
+            Self { done: AtomicBool::new(false), doing: RawMutex::new() }
+        }
     }
 
     /// Whether it has been done, and ended.
@@ -66,6 +70,10 @@ impl Once {
         }
     }
 }
+
+/// A panic counts as done.
+impl UnwindSafe for Once {}
+impl RefUnwindSafe for Once {}
 
 impl Default for Once {
     fn default() -> Self {
@@ -109,10 +117,13 @@ impl Drop for Setting<'_> {
 }
 
 impl<T> OnceLock<T> {
-    /// Not set yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { set: AtomicBool::new(false), setting: RawMutex::new(), value: UnsafeCell::new(None) }
+    const_fn! {
+        /// Not set yet.
+        #[must_use]
+        pub fn new() -> Self {
+            let (set, setting) = (AtomicBool::new(false), RawMutex::new());
+            Self { set, setting, value: UnsafeCell::new(None) }
+        }
     }
 
     /// The value, if it has been set.
@@ -168,10 +179,36 @@ impl<T> OnceLock<T> {
 
     /// Takes the value; it can be set anew.
     pub fn take(&mut self) -> Option<T> {
-        *self.set.get_mut() = false;
+        self.set.store(false, Ordering::Relaxed);
         self.value.get_mut().take()
     }
 }
+
+impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
+impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
+
+impl<T> From<T> for OnceLock<T> {
+    /// One that is set.
+    fn from(value: T) -> Self {
+        let lock = Self::new();
+        _ = lock.set(value);
+        lock
+    }
+}
+
+impl<T: Clone> Clone for OnceLock<T> {
+    fn clone(&self) -> Self {
+        self.get().cloned().map_or_else(Self::new, Self::from)
+    }
+}
+
+impl<T: PartialEq> PartialEq for OnceLock<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl<T: Eq> Eq for OnceLock<T> {}
 
 impl<T> Default for OnceLock<T> {
     fn default() -> Self {

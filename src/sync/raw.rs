@@ -17,11 +17,12 @@
 //! semaphore's lock.
 
 use super::sema::Sema;
+use crate::base::atomic::{AtomicU32, Ordering};
+use crate::base::const_fn;
 use crate::base::fatal::fatal;
 use crate::g::WaitReason;
 use crate::sched::yield_now;
 use crate::sys::clock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 const LOCKED: u32 = 1;
 const WOKEN: u32 = 2;
@@ -39,8 +40,10 @@ pub(super) struct RawMutex {
 }
 
 impl RawMutex {
-    pub(super) const fn new() -> Self {
-        Self { state: AtomicU32::new(0), sema: Sema::new() }
+    const_fn! {
+        pub(super) fn new() -> Self {
+            Self { state: AtomicU32::new(0), sema: Sema::new() }
+        }
     }
 
     #[inline]

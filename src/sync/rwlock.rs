@@ -14,11 +14,14 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// More than there can be readers.
 const WRITER: i32 = 1 << 30;
 
+/// See the head.
 #[derive(Debug)]
 struct RawRwLock {
     writers: RawMutex,
@@ -90,6 +93,15 @@ impl RawRwLock {
             self.writers.unlock();
         }
         alone
+    }
+
+    /// Lets the writer go on as a reader, and those readers who waited with it.
+    fn downgrade(&self) {
+        let readers = self.readers.fetch_add(WRITER + 1, Ordering::Release) + WRITER;
+        for _ in 0..readers {
+            self.readers_wait.release();
+        }
+        self.writers.unlock();
     }
 
     fn unlock_write(&self) {
@@ -193,16 +205,42 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
 }
 
 macro_rules! guard {
-    ($Guard:ident $unlock:ident $what:literal) => {
-        #[doc = $what]
+    ($Guard:ident $Mapped:ident $unlock:ident $what:literal $($mutable:tt)?) => {
+        #[doc = concat!("Proof that an [`RwLock`] is locked to ", $what, "; unlocks it when dropped.")]
         #[must_use = "the lock is given back at once if the guard is not kept"]
         pub struct $Guard<'a, T: ?Sized> {
             lock: &'a RwLock<T>,
             _not_send: PhantomData<*const ()>,
         }
 
+        #[doc = concat!("Proof that an [`RwLock`] is locked to ", $what, ", for a part of what it protects.")]
+        #[doc = concat!("From [`", stringify!($Guard), "::map`]; unlocks it when dropped.")]
+        #[must_use = "the lock is given back at once if the guard is not kept"]
+        pub struct $Mapped<'a, T: ?Sized> {
+            raw: &'a RawRwLock,
+            part: NonNull<T>,
+            /// As a borrow of the value would be; with the pointer, not `Send`.
+            _value: PhantomData<&'a $($mutable)? T>,
+        }
+
         // SAFETY: sharing the guard shares the value.
         unsafe impl<T: ?Sized + Sync> Sync for $Guard<'_, T> {}
+        // SAFETY: sharing the guard shares the part.
+        unsafe impl<T: ?Sized + Sync> Sync for $Mapped<'_, T> {}
+
+        impl<'a, T: ?Sized> $Guard<'a, T> {
+            /// A guard of a part of what is protected. Called as a function of the type, as std's.
+            pub fn map<U: ?Sized>(
+                $($mutable)? this: Self,
+                f: impl FnOnce(&$($mutable)? T) -> &$($mutable)? U,
+            ) -> $Mapped<'a, U> {
+                // Before the guard is forgotten: if `f` panics, it unlocks.
+                let part = NonNull::from(f(&$($mutable)? this));
+                let raw = &this.lock.raw;
+                std::mem::forget(this);
+                $Mapped { raw, part, _value: PhantomData }
+            }
+        }
 
         impl<T: ?Sized> Deref for $Guard<'_, T> {
             type Target = T;
@@ -213,10 +251,24 @@ macro_rules! guard {
             }
         }
 
+        impl<T: ?Sized> Deref for $Mapped<'_, T> {
+            type Target = T;
+            fn deref(&self) -> &T {
+                // SAFETY: the part lives as long as the value, which this guard has locked.
+                unsafe { self.part.as_ref() }
+            }
+        }
+
         impl<T: ?Sized> Drop for $Guard<'_, T> {
             #[inline]
             fn drop(&mut self) {
                 self.lock.raw.$unlock();
+            }
+        }
+
+        impl<T: ?Sized> Drop for $Mapped<'_, T> {
+            fn drop(&mut self) {
+                self.raw.$unlock();
             }
         }
 
@@ -225,11 +277,17 @@ macro_rules! guard {
                 (**self).fmt(f)
             }
         }
+
+        impl<T: ?Sized + fmt::Debug> fmt::Debug for $Mapped<'_, T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                (**self).fmt(f)
+            }
+        }
     };
 }
 
-guard!(RwLockReadGuard unlock_read "Proof that an [`RwLock`] is locked to read; unlocks it when dropped.");
-guard!(RwLockWriteGuard unlock_write "Proof that an [`RwLock`] is locked to write; unlocks it when dropped.");
+guard!(RwLockReadGuard MappedRwLockReadGuard unlock_read "read");
+guard!(RwLockWriteGuard MappedRwLockWriteGuard unlock_write "write" mut);
 
 impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
@@ -237,3 +295,34 @@ impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
         unsafe { &mut *self.lock.value.get() }
     }
 }
+
+impl<T: ?Sized> DerefMut for MappedRwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the part lives as long as the value, and this guard is the only one.
+        unsafe { self.part.as_mut() }
+    }
+}
+
+impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
+    /// A guard that reads, without letting a writer in between. Called as a function of the type, as
+    /// std's.
+    ///
+    /// ```
+    /// use gort::sync::{RwLock, RwLockWriteGuard};
+    /// let lock = RwLock::new(1);
+    /// let mut write = lock.write();
+    /// *write += 1;
+    /// let read = RwLockWriteGuard::downgrade(write);
+    /// assert_eq!((*read, lock.try_read().is_some(), lock.try_write().is_none()), (2, true, true));
+    /// ```
+    pub fn downgrade(this: Self) -> RwLockReadGuard<'a, T> {
+        let lock = this.lock;
+        std::mem::forget(this);
+        lock.raw.downgrade();
+        RwLockReadGuard { lock, _not_send: PhantomData }
+    }
+}
+
+/// As std's: a panic in a critical section unlocks, and what it left is for the program to know.
+impl<T: ?Sized> UnwindSafe for RwLock<T> {}
+impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}

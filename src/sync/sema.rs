@@ -4,6 +4,7 @@
 //! A permit that is released while somebody waits goes to that waiter and never shows in the count,
 //! so nobody overtakes it. Everything is under the lock, which a waiter gives back once it is parked.
 
+use crate::base::const_fn;
 use crate::g::WaitReason;
 use crate::sched::{Me, WaitQueue, Waiter, park, ready};
 use crate::sys::lock::RawLock;
@@ -24,8 +25,10 @@ unsafe impl Sync for Sema {}
 unsafe impl Send for Sema {}
 
 impl Sema {
-    pub(super) const fn new() -> Self {
-        Self { lock: RawLock::new(), permits: Cell::new(0), waiters: WaitQueue::new() }
+    const_fn! {
+        pub(super) fn new() -> Self {
+            Self { lock: RawLock::new(), permits: Cell::new(0), waiters: WaitQueue::new() }
+        }
     }
 
     /// Takes a permit; waits for one behind the others, or with `first` before them.

@@ -1,10 +1,12 @@
 //! `Semaphore`: counted permits, first come first served whatever each one asks for.
 
+use crate::base::const_fn;
 use crate::g::WaitReason;
 use crate::sched::{Me, WaitQueue, Waiter, park};
 use crate::sys::lock::RawLock;
 use std::cell::Cell;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// A weighted semaphore. A large request at the head of the line is not overtaken by small ones.
 ///
@@ -30,10 +32,12 @@ unsafe impl Sync for Semaphore {}
 unsafe impl Send for Semaphore {}
 
 impl Semaphore {
-    /// A semaphore with `permits` to give.
-    #[must_use]
-    pub const fn new(permits: usize) -> Self {
-        Self { lock: RawLock::new(), permits: Cell::new(permits), waiters: WaitQueue::new() }
+    const_fn! {
+        /// A semaphore with `permits` to give.
+        #[must_use]
+        pub fn new(permits: usize) -> Self {
+            Self { lock: RawLock::new(), permits: Cell::new(permits), waiters: WaitQueue::new() }
+        }
     }
 
     /// Takes `k` permits; waits until everyone who came before is served and so many are there.
@@ -104,6 +108,10 @@ impl Semaphore {
         permits
     }
 }
+
+/// No code of the user's runs under the lock.
+impl UnwindSafe for Semaphore {}
+impl RefUnwindSafe for Semaphore {}
 
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

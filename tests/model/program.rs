@@ -14,6 +14,11 @@ pub(crate) enum Op {
     Recv(usize),
     TrySend(usize),
     TryRecv(usize),
+    /// With a limit of so many microseconds.
+    SendTimeout(usize, u8),
+    RecvTimeout(usize, u8),
+    /// Over (channel, whether it is a send).
+    Select(Vec<(usize, bool)>, Patience),
     Close(usize),
     Len(usize),
     IsClosed(usize),
@@ -27,6 +32,14 @@ pub(crate) enum Op {
     Group(Vec<Id>),
     /// Starts these in a scope, which waits.
     Scope(Vec<Id>),
+}
+
+/// How long a select waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    None,
+    Micros(u8),
+    Endless,
 }
 
 /// As what a script runs.
@@ -65,6 +78,12 @@ pub(crate) enum Seen {
     Full,
     Empty,
     Closed,
+    /// A select: what it received from an arm, that the arm's channel was closed, that it sent.
+    Got(u8, u32),
+    GotNone(u8),
+    Sent(u8),
+    /// A select chose nothing.
+    Nothing,
     /// A panic with Go's text for it.
     Panicked,
     Number(usize),
@@ -115,7 +134,16 @@ struct Draft {
 
 fn op(channels: usize) -> impl Strategy<Value = Op> {
     let c = 0..channels;
+    let arms = prop::collection::vec((c.clone(), any::<bool>()), 1..5);
+    let patience = prop_oneof![
+        2 => Just(Patience::None),
+        2 => any::<u8>().prop_map(Patience::Micros),
+        3 => Just(Patience::Endless),
+    ];
     prop_oneof![
+        1 => (c.clone(), any::<u8>()).prop_map(|(c, us)| Op::SendTimeout(c, us)),
+        1 => (c.clone(), any::<u8>()).prop_map(|(c, us)| Op::RecvTimeout(c, us)),
+        6 => (arms, patience).prop_map(|(arms, patience)| Op::Select(arms, patience)),
         6 => c.clone().prop_map(Op::Send),
         6 => c.clone().prop_map(Op::Recv),
         2 => c.clone().prop_map(Op::TrySend),

@@ -1,10 +1,13 @@
 //! Runs a program on the runtime.
 
-use crate::program::{End, Id, Kind, Logs, Op, Program, Seen, value};
+use crate::program::{End, Id, Kind, Logs, Op, Patience, Program, Seen, value};
 use crate::support::{exclusive, watched};
 use gort::runtime::{goexit, gomaxprocs, gosched};
 use gort::sync::WaitGroup;
-use gort::{Chan, Goexit, TryRecvError, TrySendError, chan, scope, spawn};
+use gort::{
+    Chan, Goexit, RecvTimeoutError, Select, SendTimeoutError, TryRecvError, TrySendError, chan,
+    scope, spawn,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -114,6 +117,21 @@ fn perform(world: &Arc<World>, op: &Op, value: u32) -> Seen {
             Err(TryRecvError::Empty) => Seen::Empty,
             Err(TryRecvError::Closed) => Seen::Closed,
         },
+        Op::SendTimeout(c, us) => match world.chans[*c].send_timeout(value, micros(*us)) {
+            Ok(()) => Seen::Done,
+            Err(SendTimeoutError::Timeout(v)) if v == value => Seen::Full,
+            Err(SendTimeoutError::Closed(v)) if v == value => Seen::Closed,
+            Err(other) => panic!("{other:?}"),
+        },
+        Op::RecvTimeout(c, us) => match world.chans[*c].recv_timeout(micros(*us)) {
+            Ok(v) => Seen::Value(v),
+            Err(RecvTimeoutError::Timeout) => Seen::Empty,
+            Err(RecvTimeoutError::Closed) => Seen::Closed,
+        },
+        Op::Select(arms, patience) => {
+            let select = AssertUnwindSafe(|| select(&world.chans, arms, *patience, value));
+            catch_unwind(select).unwrap_or(Seen::Panicked)
+        }
         Op::Close(c) => close(&world.chans[*c]),
         Op::Len(c) => Seen::Number(world.chans[*c].len()),
         Op::IsClosed(c) => Seen::Number(usize::from(world.chans[*c].is_closed())),
@@ -122,10 +140,36 @@ fn perform(world: &Arc<World>, op: &Op, value: u32) -> Seen {
             Seen::Done
         }
         Op::Sleep(us) => {
-            gort::time::sleep(Duration::from_micros((*us).into()));
+            gort::time::sleep(micros(*us));
             Seen::Done
         }
         Op::Start(..) | Op::Join(_) | Op::Group(_) | Op::Scope(_) => kin(world, op),
+    }
+}
+
+fn micros(n: u8) -> Duration {
+    Duration::from_micros(n.into())
+}
+
+fn select(chans: &[Chan<u32>], arms: &[(usize, bool)], patience: Patience, value: u32) -> Seen {
+    let mut list = Select::new();
+    for &(c, send) in arms {
+        if send {
+            list.send(&chans[c], value);
+        } else {
+            list.recv(&chans[c]);
+        }
+    }
+    let chosen = match patience {
+        Patience::None => list.try_select().ok(),
+        Patience::Micros(us) => list.select_timeout(micros(us)).ok(),
+        Patience::Endless => Some(list.select()),
+    };
+    let Some(op) = chosen else { return Seen::Nothing };
+    let arm = op.index() as u8;
+    match arms[op.index()] {
+        (_, true) => Seen::Sent(arm),
+        (c, false) => op.recv(&chans[c]).map_or(Seen::GotNone(arm), |v| Seen::Got(arm, v)),
     }
 }
 

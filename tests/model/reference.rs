@@ -4,7 +4,7 @@
 //! The search goes through states, not through orders: what a party has seen so far is a prefix of
 //! its log, so a state is how far everyone is and what the channels hold.
 
-use crate::program::{End, Id, Logs, Op, Program, Seen, value};
+use crate::program::{End, Id, Logs, Op, Patience, Program, Seen, value};
 use std::collections::{HashSet, VecDeque};
 
 /// States looked at before giving up.
@@ -29,10 +29,13 @@ enum Party {
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 struct Channel {
     buffer: VecDeque<u32>,
-    senders: VecDeque<Id>,
-    receivers: VecDeque<Id>,
+    senders: VecDeque<Record>,
+    receivers: VecDeque<Record>,
     closed: bool,
 }
+
+/// A party in a queue, and with which arm if it selects.
+type Record = (Id, u8);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct State {
@@ -124,10 +127,15 @@ impl Search<'_> {
 
     fn step_channel(&self, state: &mut State, id: Id, op: &Op) -> Option<()> {
         match *op {
-            Op::Send(c) => self.send(state, id, c, true),
-            Op::TrySend(c) => self.send(state, id, c, false),
-            Op::Recv(c) => self.recv(state, id, c, true),
-            Op::TryRecv(c) => self.recv(state, id, c, false),
+            Op::Send(c) => self.send_or(state, (id, 0), c, None),
+            Op::TrySend(c) | Op::SendTimeout(c, _) => {
+                self.send_or(state, (id, 0), c, Some(Seen::Full))
+            }
+            Op::Recv(c) => self.recv_or(state, (id, 0), c, None),
+            Op::TryRecv(c) | Op::RecvTimeout(c, _) => {
+                self.recv_or(state, (id, 0), c, Some(Seen::Empty))
+            }
+            Op::Select(ref arms, patience) => self.select(state, id, arms, patience),
             Op::Len(c) => {
                 let len = state.channels[c].buffer.len();
                 self.saw(state, id, Seen::Number(len))
@@ -141,47 +149,116 @@ impl Search<'_> {
         }
     }
 
-    fn send(&self, state: &mut State, id: Id, c: usize, wait: bool) -> Option<()> {
-        let v = self.value_of(state, id);
-        let channel = &mut state.channels[c];
-        if channel.closed {
-            return self.saw(state, id, Seen::Panicked);
+    /// Sends, or has seen `otherwise`, or waits. A time limit that was reached is as no patience: who
+    /// was not served while it waited might as well not have waited.
+    fn send_or(
+        &self,
+        state: &mut State,
+        me: Record,
+        c: usize,
+        otherwise: Option<Seen>,
+    ) -> Option<()> {
+        if let Some(done) = self.send(state, me, c) {
+            return done;
         }
-        if let Some(receiver) = channel.receivers.pop_front() {
-            self.saw(state, receiver, Seen::Value(v))?;
-            return self.saw(state, id, Seen::Done);
+        if otherwise.is_some_and(|seen| self.is_next(state, me.0, seen)) {
+            return self.saw(state, me.0, otherwise?);
         }
-        if channel.buffer.len() < self.program.caps[c] {
-            channel.buffer.push_back(v);
-            return self.saw(state, id, Seen::Done);
+        if matches!(self.op(state, me.0), Op::TrySend(_)) {
+            return None;
         }
-        if !wait {
-            return self.saw(state, id, Seen::Full);
+        state.channels[c].senders.push_back(me);
+        self.wait(state, me.0)
+    }
+
+    fn recv_or(
+        &self,
+        state: &mut State,
+        me: Record,
+        c: usize,
+        otherwise: Option<Seen>,
+    ) -> Option<()> {
+        if let Some(done) = self.recv(state, me, c) {
+            return done;
         }
-        channel.senders.push_back(id);
+        if otherwise.is_some_and(|seen| self.is_next(state, me.0, seen)) {
+            return self.saw(state, me.0, otherwise?);
+        }
+        if matches!(self.op(state, me.0), Op::TryRecv(_)) {
+            return None;
+        }
+        state.channels[c].receivers.push_back(me);
+        self.wait(state, me.0)
+    }
+
+    /// Performs the arm that the log names, which must be ready; if none is, waits in every queue.
+    fn select(
+        &self,
+        state: &mut State,
+        id: Id,
+        arms: &[(usize, bool)],
+        patience: Patience,
+    ) -> Option<()> {
+        let mut any = false;
+        for (arm, &(c, send)) in (0..).zip(arms) {
+            let mut next = state.clone();
+            let done = if send {
+                self.send(&mut next, (id, arm), c)
+            } else {
+                self.recv(&mut next, (id, arm), c)
+            };
+            any |= done.is_some();
+            if done == Some(Some(())) {
+                *state = next;
+                return Some(());
+            }
+        }
+        if any {
+            return None;
+        }
+        if self.is_next(state, id, Seen::Nothing) {
+            return self.saw(state, id, Seen::Nothing);
+        }
+        if patience == Patience::None {
+            return None;
+        }
+        for (arm, &(c, send)) in (0..).zip(arms) {
+            let channel = &mut state.channels[c];
+            let queue = if send { &mut channel.senders } else { &mut channel.receivers };
+            queue.push_back((id, arm));
+        }
         self.wait(state, id)
     }
 
-    fn recv(&self, state: &mut State, id: Id, c: usize, wait: bool) -> Option<()> {
+    /// Sends if that needs no waiting (`None`: it does); the rest as for [`step`](Self::step).
+    fn send(&self, state: &mut State, me: Record, c: usize) -> Option<Option<()>> {
+        let v = self.value_of(state, me.0);
+        let channel = &mut state.channels[c];
+        if channel.closed {
+            return Some(self.ends(state, me, Seen::Panicked));
+        }
+        if let Some(receiver) = channel.receivers.pop_front() {
+            let served = self.ends(state, receiver, Seen::Value(v));
+            return Some(served.and_then(|()| self.ends(state, me, Seen::Done)));
+        }
+        if channel.buffer.len() < self.program.caps[c] {
+            channel.buffer.push_back(v);
+            return Some(self.ends(state, me, Seen::Done));
+        }
+        None
+    }
+
+    fn recv(&self, state: &mut State, me: Record, c: usize) -> Option<Option<()>> {
         let sender = state.channels[c].senders.pop_front();
-        let sent = sender.map(|sender| self.value_of(state, sender));
+        let sent = sender.map(|sender| self.value_of(state, sender.0));
         let channel = &mut state.channels[c];
         // What is buffered comes first; a waiting sender's value takes its place.
         channel.buffer.extend(sent);
         if let Some(v) = channel.buffer.pop_front() {
-            if let Some(sender) = sender {
-                self.saw(state, sender, Seen::Done)?;
-            }
-            return self.saw(state, id, Seen::Value(v));
+            let served = sender.map_or(Some(()), |s| self.ends(state, s, Seen::Done));
+            return Some(served.and_then(|()| self.ends(state, me, Seen::Value(v))));
         }
-        if channel.closed {
-            return self.saw(state, id, Seen::Closed);
-        }
-        if !wait {
-            return self.saw(state, id, Seen::Empty);
-        }
-        channel.receivers.push_back(id);
-        self.wait(state, id)
+        channel.closed.then(|| self.ends(state, me, Seen::Closed))
     }
 
     fn close(&self, state: &mut State, id: Id, c: usize) -> Option<()> {
@@ -189,11 +266,44 @@ impl Search<'_> {
         if std::mem::replace(&mut channel.closed, true) {
             return self.saw(state, id, Seen::Panicked);
         }
-        let receivers = std::mem::take(&mut channel.receivers);
-        let senders = std::mem::take(&mut channel.senders);
-        receivers.into_iter().try_for_each(|r| self.saw(state, r, Seen::Closed))?;
-        senders.into_iter().try_for_each(|s| self.saw(state, s, Seen::Panicked))?;
+        while let Some(receiver) = state.channels[c].receivers.pop_front() {
+            self.ends(state, receiver, Seen::Closed)?;
+        }
+        while let Some(sender) = state.channels[c].senders.pop_front() {
+            self.ends(state, sender, Seen::Panicked)?;
+        }
         self.saw(state, id, Seen::Done)
+    }
+
+    /// An operation on a channel ends, in the words of what was performed: a party that stood in
+    /// several queues leaves them all.
+    fn ends(&self, state: &mut State, (id, arm): Record, outcome: Seen) -> Option<()> {
+        for channel in &mut state.channels {
+            channel.senders.retain(|record| record.0 != id);
+            channel.receivers.retain(|record| record.0 != id);
+        }
+        let seen = match (self.op(state, id), outcome) {
+            (Op::Select(..), Seen::Value(v)) => Seen::Got(arm, v),
+            (Op::Select(..), Seen::Closed) => Seen::GotNone(arm),
+            (Op::Select(..), Seen::Done) => Seen::Sent(arm),
+            (Op::SendTimeout(..), Seen::Panicked) => Seen::Closed,
+            _ => outcome,
+        };
+        self.saw(state, id, seen)
+    }
+
+    /// The operation that `id` is at.
+    fn op(&self, state: &State, id: Id) -> &Op {
+        match state.parties[id] {
+            Party::At(at) | Party::Waits(at) => &self.ops(id)[usize::from(at)],
+            Party::Unborn => unreachable!("the unborn perform nothing"),
+        }
+    }
+
+    /// Whether this is what `id` will have seen of its operation.
+    fn is_next(&self, state: &State, id: Id, seen: Seen) -> bool {
+        let (Party::At(at) | Party::Waits(at)) = state.parties[id] else { return false };
+        self.logs[id].get(usize::from(at)) == Some(&seen)
     }
 
     /// What `id` sends with the operation it is at.
@@ -216,7 +326,7 @@ impl Search<'_> {
         let (Party::At(at) | Party::Waits(at)) = state.parties[id] else {
             unreachable!("the unborn see nothing")
         };
-        (self.logs[id].get(usize::from(at)) == Some(&seen)).then_some(())?;
+        self.is_next(state, id, seen).then_some(())?;
         state.parties[id] = Party::At(at + 1);
         Some(())
     }
