@@ -14,9 +14,12 @@ pub(crate) mod hint;
 pub(crate) mod ipi;
 pub(crate) mod oneshot;
 pub(crate) mod rng;
+pub(crate) mod wide;
 pub(crate) mod width;
 
 #[cfg(all(test, any(loom, shuttle)))]
 mod model;
+#[cfg(all(test, any(loom, shuttle)))]
+mod model_wide;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

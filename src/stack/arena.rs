@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(class_bytes(class_for((64 << 10) + 1).unwrap()), 128 << 10);
         assert_eq!(class_bytes(class_for(1 << 30).unwrap()), 1 << 30);
         assert!(class_for(usize::MAX).is_none());
-        assert!(class_for(1 << 47).is_none());
+        assert!(class_for(2 << width::LARGEST_CLASS_LOG2).is_none());
     }
 
     #[test]
