@@ -69,6 +69,7 @@ pub(crate) fn end_if_hung() {
 }
 
 pub(crate) fn limit(what: libc::__rlimit_resource_t, n: u64) {
+    let n = n.try_into().expect("a limit of this target");
     let limit = libc::rlimit { rlim_cur: n, rlim_max: n };
     // SAFETY: passes a filled-in struct.
     assert_eq!(unsafe { libc::setrlimit(what, &raw const limit) }, 0);
