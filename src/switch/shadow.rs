@@ -52,7 +52,7 @@ const YES: u8 = 2;
 
 /// Whether the process has shadow stacks: one load and one branch where it has none.
 #[inline]
-fn active() -> bool {
+pub(super) fn active() -> bool {
     match ACTIVE.load(Ordering::Relaxed) {
         NO => false,
         known => known == YES || find_out(),
@@ -72,7 +72,7 @@ pub(super) fn obstacle() -> Option<&'static str> {
 }
 
 /// `active`: there are shadow stacks; `handled`: by the backend in force; `by_native`: by the other.
-fn explain(active: bool, handled: bool, by_native: bool) -> Option<&'static str> {
+pub(super) fn explain(active: bool, handled: bool, by_native: bool) -> Option<&'static str> {
     match (active, handled, by_native) {
         (false, ..) | (_, true, _) => None,
         (_, _, true) => Some(
@@ -142,19 +142,4 @@ impl Stack {
 /// at least two on the stack. The kernel commits pages as they are touched.
 fn bytes(stack_bytes: usize) -> usize {
     (stack_bytes / 2).next_multiple_of(PAGE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{active, explain, obstacle};
-
-    #[test]
-    fn a_process_with_shadow_stacks_starts_only_where_the_switch_knows_them() {
-        assert_eq!(explain(false, false, true), None);
-        assert_eq!(explain(false, false, false), None);
-        assert_eq!(explain(true, true, true), None);
-        assert!(explain(true, false, true).is_some_and(|why| why.contains("gort_native")));
-        assert!(explain(true, false, false).is_some_and(|why| why.contains("not supported")));
-        assert_eq!(obstacle().is_some(), active() && cfg!(gort_switch = "portable"));
-    }
 }
