@@ -139,7 +139,7 @@ impl<T> JoinHandle<T> {
     }
 
     /// Waits for the goroutine to end and returns its result; `Err` with the payload if it panicked,
-    /// or with [`Goexit`](crate::Goexit).
+    /// or with [`Goexit`].
     ///
     /// # Errors
     /// The panic's payload, as `std::thread::JoinHandle::join`.
