@@ -332,6 +332,15 @@ fn the_atomics_rule_bites() {
 }
 
 #[test]
+fn wide_atomics_stay_where_32_bit_targets_have_something_else() {
+    keep(rules::no_wide_atomics);
+    let text = "use std::sync::atomic::{AtomicU64, Ordering};\nstatic N: AtomicI64 = zero();\n";
+    bites(rules::no_wide_atomics, "src/sched/m.rs", text, &[1, 2]);
+    bites(rules::no_wide_atomics, "src/base/wide.rs", text, &[]);
+    bites(rules::no_wide_atomics, "tests/stress.rs", text, &[]);
+}
+
+#[test]
 fn unsafe_says_why() {
     keep(rules::safety_comments);
     keep(rules::safety_sections);

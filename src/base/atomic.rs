@@ -7,13 +7,17 @@
 //!
 //! `compiler_fence` marks the owner's half of an asymmetric barrier (`membarrier` on the other
 //! side). Under loom it is a place where the other side's interrupt may land: see `base/ipi.rs`.
+//!
+//! `AtomicU64` is for `wide.rs` alone: 32-bit targets do without it.
 
 #[cfg(not(any(loom, shuttle)))]
 mod real {
     #![allow(unused_imports)]
     pub(crate) use core::hint::spin_loop;
+    #[cfg(target_pointer_width = "64")]
+    pub(crate) use core::sync::atomic::AtomicU64;
     pub(crate) use core::sync::atomic::{
-        AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering,
         compiler_fence, fence,
     };
     pub(crate) use std::thread::yield_now;
@@ -23,9 +27,10 @@ mod real {
 mod real {
     #![allow(unused_imports)]
     use crate::base::ipi;
+    #[cfg(target_pointer_width = "64")]
+    pub(crate) use loom::sync::atomic::AtomicU64;
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-        fence,
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence,
     };
 
     /// Orders nothing by itself, as in the real thing; an interrupt may land here.
@@ -50,9 +55,10 @@ mod real {
 mod real {
     #![allow(unused_imports)]
     pub(crate) use shuttle::hint::spin_loop;
+    #[cfg(target_pointer_width = "64")]
+    pub(crate) use shuttle::sync::atomic::AtomicU64;
     pub(crate) use shuttle::sync::atomic::{
-        AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-        fence,
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence,
     };
     pub(crate) use shuttle::thread::yield_now;
     /// shuttle's memory is sequentially consistent: a fence of any kind is not a step of its own.

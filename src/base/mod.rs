@@ -30,9 +30,12 @@ pub(crate) mod oneshot;
 pub(crate) mod rng;
 #[cfg(any(loom, shuttle))]
 pub(crate) mod stage;
+pub(crate) mod wide;
 pub(crate) mod width;
 
 #[cfg(all(test, any(loom, shuttle)))]
 mod model;
+#[cfg(all(test, any(loom, shuttle)))]
+mod model_wide;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

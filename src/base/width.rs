@@ -1,8 +1,17 @@
 //! Everything that is one number on 64-bit targets and another on 32-bit ones, in one place, so
 //! that both can be tested on either.
 //!
-//! Invariant: nothing outside this file asks for `target_pointer_width`, and no number here is
-//! larger than its target's `usize`. Sizes are `u64`, which holds them wherever this is compiled.
+//! Invariant: nothing outside this file asks for `target_pointer_width`, but for the two kinds of
+//! 64-bit atomics (`wide.rs`, `atomic.rs`) of which it picks one, and the names of C's types in
+//! `sys`; and no number here is larger than its target's `usize`. Sizes are `u64`, which holds them
+//! wherever this is compiled.
+
+/// A 64-bit number that several threads use.
+#[cfg(not(target_pointer_width = "64"))]
+pub(crate) use super::wide::Pair as Wide;
+/// A 64-bit number that several threads use.
+#[cfg(target_pointer_width = "64")]
+pub(crate) use super::wide::Word as Wide;
 
 /// The numbers of one width.
 #[derive(Debug)]

@@ -8,12 +8,13 @@
 //! channel closed. Locks are taken one at a time, and nothing of users' runs under one.
 
 use super::{Cause, ContextError};
+use crate::base::width::Wide;
 use crate::chan::Chan;
 use crate::sys::lock::Lock;
 use crate::time::Timer;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -72,7 +73,7 @@ impl fmt::Debug for Function {
 
 /// A name for a child that its parent has not used.
 pub(super) fn key() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
+    static NEXT: Wide = Wide::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 

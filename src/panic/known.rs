@@ -8,10 +8,11 @@
 //! lies there counts only if its [`mark`] fits the payload at hand.
 
 use super::frames::Frames;
+use crate::base::width::Wide;
 use crate::sched::current::{self, current};
 use std::any::Any;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) type Payload = Box<dyn Any + Send>;
 
@@ -51,7 +52,7 @@ pub(super) struct Earlier {
 }
 
 fn next_serial() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
+    static LAST: Wide = Wide::new(0);
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 

@@ -27,8 +27,15 @@ const NUMBERS: [Register; 3] = [Register(6), Register(7), Register(16)];
 const NUMBERS: [Register; 3] = [Register(29), Register(31), Register(30)];
 #[cfg(target_arch = "riscv64")]
 const NUMBERS: [Register; 3] = [Register(8), Register(2), Register(1)];
-/// None of ours: the first frame ends the walk.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+#[cfg(target_arch = "x86")]
+const NUMBERS: [Register; 3] = [Register(5), Register(4), Register(8)];
+/// None of ours: the first frame ends the walk. On arm, too, whose unwind tables are of another kind.
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64",
+    target_arch = "x86"
+)))]
 const NUMBERS: [Register; 3] = [Register(u16::MAX); 3];
 const FP: Register = NUMBERS[0];
 const SP: Register = NUMBERS[1];

@@ -185,7 +185,7 @@ fn global_batch_is_a_fair_share_that_fits_a_ring() {
     assert_eq!(Global::<()>::batch(1, 4), 1);
     assert_eq!(Global::<()>::batch(8, 4), 3);
     assert_eq!(Global::<()>::batch(10, 1), 10);
-    assert_eq!(Global::<()>::batch(1 << 40, 1), half);
+    assert_eq!(Global::<()>::batch(usize::MAX / 4, 1), half);
     assert_eq!(Global::<()>::batch(100 * half, 4), half);
 }
 

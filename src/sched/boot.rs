@@ -82,6 +82,8 @@ pub(super) fn ladder() -> &'static Ladder {
 pub(crate) enum Refused {
     /// It already runs with these settings.
     Running(Settings),
+    /// Contexts cannot be switched in this process.
+    Switch(&'static str),
     /// The system refused the monitor thread.
     Thread(std::io::Error),
     /// This is a forked child.
@@ -104,6 +106,9 @@ pub(crate) fn start(wanted: Option<Settings>) -> Result<bool, Refused> {
     let _one = STARTING.lock();
     if let Some(have) = SETTINGS.get() {
         return same(have);
+    }
+    if let Some(why) = crate::switch::obstacle() {
+        return Err(Refused::Switch(why));
     }
     let settings = wanted.clone().unwrap_or_default();
     sys::thread::register_barrier();

@@ -8,7 +8,8 @@
 
 use super::m::M;
 use super::{SCHED, find, idle};
-use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use crate::base::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use crate::base::width::Wide;
 use crate::sys::clock::{NEVER, now};
 use crate::sys::futex;
 
@@ -18,14 +19,14 @@ pub(super) struct Clock {
     /// An M is in [`keep`].
     kept: AtomicBool,
     /// Until when it means to sleep.
-    until: AtomicU64,
+    until: Wide,
     /// 1 = look again. The keeper's futex.
     word: AtomicU32,
 }
 
 impl Clock {
     pub(super) const fn new() -> Self {
-        Self { kept: AtomicBool::new(false), until: AtomicU64::new(NEVER), word: AtomicU32::new(0) }
+        Self { kept: AtomicBool::new(false), until: Wide::new(NEVER), word: AtomicU32::new(0) }
     }
 }
 

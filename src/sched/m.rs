@@ -6,20 +6,21 @@
 
 use super::lease::Lease;
 use super::p::P;
+use crate::base::width::Wide;
 use crate::g::GRef;
 use crate::sys::clock;
 use crate::sys::lock::Lock;
 use crate::sys::note::Note;
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering, fence};
 
 /// Every M there is, and those of them whose threads have ended or left `run`, for the next ones.
 static ALL: Lock<Vec<&'static M>> = Lock::new(Vec::new());
 static UNUSED: Lock<Vec<&'static M>> = Lock::new(Vec::new());
 
 /// When the process lost its barrier, by the clock; 0: it has not. Under the revoke lock.
-static BARRIER_LOST: AtomicU64 = AtomicU64::new(0);
+static BARRIER_LOST: Wide = Wide::new(0);
 /// How long after that nothing is borrowed, in ns: until every store that was on its way then has
 /// long been let out by its processor, as any interrupt of it does.
 const SETTLE_NS: u64 = 20_000_000;

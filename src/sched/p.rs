@@ -13,13 +13,14 @@ use super::m::M;
 use super::reserve::Promises;
 use super::runnable::Runnable;
 use crate::base::rng::Rng;
+use crate::base::width::Wide;
 use crate::g::{G, Queue};
 use crate::runq::{FreeLocal, Ring};
 use crate::stack::MAX_RUNGS;
 use crate::timer::Timers;
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// Goroutine ids a P takes from the process's counter at a time (Go's `_GoidCacheBatch`).
 const ID_BATCH: u64 = 16;
@@ -43,8 +44,8 @@ pub(crate) struct P {
     /// *own*: ids not yet given out: next and end.
     ids: Cell<(u64, u64)>,
     /// Goroutines started and ended here; stored by the owner, summed by anyone.
-    spawned: AtomicU64,
-    exited: AtomicU64,
+    spawned: Wide,
+    exited: Wide,
     /// *own*: dead goroutines, a list per rung of the ladder.
     pub(super) free: [FreeLocal<G>; MAX_RUNGS],
     /// *own*: unused join cells.
@@ -70,10 +71,10 @@ pub(crate) struct P {
 unsafe impl Sync for P {}
 
 /// Started and ended by threads without a P.
-static SPAWNED_OUTSIDE: AtomicU64 = AtomicU64::new(0);
-static EXITED_OUTSIDE: AtomicU64 = AtomicU64::new(0);
+static SPAWNED_OUTSIDE: Wide = Wide::new(0);
+static EXITED_OUTSIDE: Wide = Wide::new(0);
 /// Next goroutine id to hand to a P; 1 is the first main goroutine's.
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+static NEXT_ID: Wide = Wide::new(1);
 
 impl P {
     pub(super) fn create(id: u32) -> &'static Self {
@@ -84,8 +85,8 @@ impl P {
             streak: Cell::new(0),
             tick: AtomicU32::new(0),
             ids: Cell::new((0, 0)),
-            spawned: AtomicU64::new(0),
-            exited: AtomicU64::new(0),
+            spawned: Wide::new(0),
+            exited: Wide::new(0),
             free: [const { FreeLocal::new() }; MAX_RUNGS],
             cells: FreeLocal::new(),
             promises: Promises::default(),
@@ -202,7 +203,7 @@ pub(crate) fn p_index() -> usize {
 /// A random number: from the P's generator, or on a thread without a P from a shared one.
 #[inline]
 pub(crate) fn random() -> u64 {
-    static OUTSIDE: AtomicU64 = AtomicU64::new(0);
+    static OUTSIDE: Wide = Wide::new(0);
     let Some(m) = current() else {
         return Rng::new(OUTSIDE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)).next_u64();
     };

@@ -16,7 +16,8 @@ use super::pace::{Found, LONG_US, Pace, QUICK_US, SLOW_US};
 use super::retake::Watch;
 use super::trace::Trace;
 use super::{Inner, SCHED, clock, deadlock, idle};
-use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::base::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::base::width::Wide;
 use crate::g::GRef;
 use crate::sys;
 use crate::sys::clock::NEVER;
@@ -61,7 +62,7 @@ pub(crate) fn waited_seconds(g: GRef) -> u64 {
     now.saturating_sub(u64::from(g.since.get()))
 }
 
-static STARTED: AtomicU64 = AtomicU64::new(0);
+static STARTED: Wide = Wide::new(0);
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// On SIGQUIT the monitor calls `report`, which ends the process; unless somebody else has taken the

@@ -297,9 +297,11 @@ mod tests {
     fn classes_round_up_and_end() {
         assert_eq!(class_bytes(class_for(0).unwrap()), 64 << 10);
         assert_eq!(class_bytes(class_for((64 << 10) + 1).unwrap()), 128 << 10);
-        assert_eq!(class_bytes(class_for(1 << 30).unwrap()), 1 << 30);
+        let largest = 1 << width::LARGEST_CLASS_LOG2;
+        assert_eq!(class_bytes(class_for(largest).unwrap()), largest);
+        assert!(class_bytes(class_for(width::MAX_STACK).unwrap()) >= width::MAX_STACK);
         assert!(class_for(usize::MAX).is_none());
-        assert!(class_for(1 << 47).is_none());
+        assert!(class_for(largest + 1).is_none());
     }
 
     #[test]

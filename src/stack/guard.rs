@@ -46,8 +46,11 @@ pub(crate) fn guard_kind() -> GuardKind {
         }
         let probe = memmap2::MmapOptions::new().len(PAGE).map_anon();
         let works = probe.is_ok_and(|map| {
+            let page = map.as_ptr().addr();
             // SAFETY: the page belongs to `map`, which lives until the end of this closure.
-            unsafe { mem::guard_install(map.as_ptr().addr(), PAGE) }.is_ok()
+            let taken = unsafe { mem::guard_install(page, PAGE) }.is_ok();
+            // Emulators of Linux take any advice for good and do nothing.
+            taken && mem::faults(page)
         });
         if works { GuardKind::Madvise } else { GuardKind::Mprotect }
     })

@@ -106,9 +106,10 @@ mod tests {
     fn default_ladder_is_as_documented() {
         let l = Ladder::default_for(super::super::DEFAULT_MAX_STACK).unwrap();
         let shares: Vec<usize> = l.rungs().iter().map(|r| r.share).collect();
-        assert_eq!(shares, [16_384, 131_072 - 16_384, usize::MAX]);
+        let [(first, large), (second, medium), (_, dense)] = width::LADDER;
+        assert_eq!(shares, [first, second - first, usize::MAX]);
         let bytes: Vec<usize> = l.rungs().iter().map(|r| class_bytes(r.class)).collect();
-        assert_eq!(bytes, [1 << 30, 64 << 20, 256 << 10]);
+        assert_eq!(bytes, [large, medium, dense]);
         let kinds: Vec<Kind> = l.rungs().iter().map(|r| r.kind).collect();
         assert_eq!(kinds, [Kind::Roomy, Kind::Roomy, Kind::Dense]);
     }
@@ -119,9 +120,9 @@ mod tests {
             (&[][..], "1 to 4 rungs"),
             (&[(10, 0)], "reserves 0 bytes"),
             (&[(10, 1 << 20), (10, 1 << 20), (20, 1 << 20)], "not after"),
-            (&[(10, 1 << 20), (20, 1 << 30)], "larger than"),
+            (&[(10, 1 << 20), (20, 1 << 28)], "larger than"),
         ] {
-            let err = Ladder::new(steps, 1 << 30).unwrap_err();
+            let err = Ladder::new(steps, 1 << 28).unwrap_err();
             assert!(err.0.contains(why), "{err}");
         }
         assert!(Ladder::new(&[(1, usize::MAX)], usize::MAX).is_err());

@@ -22,7 +22,6 @@ pub(crate) mod cost;
 pub(crate) mod native;
 #[cfg_attr(not(gort_switch = "portable"), allow(dead_code))]
 pub(crate) mod portable;
-#[cfg(gort_arch)]
 #[cfg_attr(not(gort_switch = "native"), allow(dead_code))]
 mod shadow;
 #[cfg(test)]
@@ -34,6 +33,11 @@ pub(crate) use native::Context;
 #[cfg(gort_switch = "portable")]
 #[allow(unused_imports)]
 pub(crate) use portable::Context;
+
+/// Why contexts cannot be switched in this process, if that is so; to be asked before the first.
+pub(crate) fn obstacle() -> Option<&'static str> {
+    shadow::obstacle()
+}
 
 /// The routines of `arch/`, whichever backend runs.
 #[cfg(gort_arch)]

@@ -156,10 +156,17 @@ pub(super) unsafe fn call_on(top: usize, f: unsafe extern "C-unwind" fn(*mut ())
     }
 }
 
-/// Makes `here`, which gives the registers an unwinder starts from as they are in its caller.
+/// Makes `here`, which gives the registers an unwinder starts from as they are in its caller; `stack`
+/// where it takes one word of the stack meanwhile.
 #[allow(unused_macros)] // on CPUs that nobody has written it for
 macro_rules! here {
     ($pc:literal, $sp:literal, $fp:literal) => {
+        here!(@ $pc, $sp, $fp, nomem, nostack, preserves_flags);
+    };
+    ($pc:literal, $sp:literal, $fp:literal, stack) => {
+        here!(@ $pc, $sp, $fp, preserves_flags);
+    };
+    (@ $pc:literal, $sp:literal, $fp:literal, $($options:ident),+) => {
         #[inline(always)]
         fn here() -> Saved {
             let (pc, sp, fp);
@@ -172,7 +179,7 @@ macro_rules! here {
                     pc = out(reg) pc,
                     sp = out(reg) sp,
                     fp = out(reg) fp,
-                    options(nomem, nostack, preserves_flags),
+                    options($($options),+),
                 );
             }
             Saved { pc, sp, fp }
@@ -186,8 +193,20 @@ here!("lea {pc}, [rip]", "mov {sp}, rsp", "mov {fp}, rbp");
 here!("adr {pc}, .", "mov {sp}, sp", "mov {fp}, x29");
 #[cfg(target_arch = "riscv64")]
 here!("auipc {pc}, 0", "mv {sp}, sp", "mv {fp}, s0");
+/// The CPU cannot read its own address otherwise. No return is mispredicted: a call of the next
+/// instruction is not taken for a call.
+#[cfg(target_arch = "x86")]
+here!("call 2f\n2: pop {pc}", "mov {sp}, esp", "mov {fp}, ebp", stack);
+#[cfg(target_arch = "arm")]
+here!("mov {pc}, pc", "mov {sp}, sp", "mov {fp}, r11");
 /// Elsewhere tracebacks of parked goroutines have to do without.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64",
+    target_arch = "x86",
+    target_arch = "arm"
+)))]
 #[inline(always)]
 fn here() -> Saved {
     Saved { pc: 0, sp: 0, fp: 0 }

@@ -8,9 +8,10 @@ const MAP_SHADOW_STACK: isize = 453;
 /// Put a restore token on top, so that `rstorssp` can take the new stack up.
 const SET_TOKEN: usize = 1;
 
-/// Whether the calling thread has a shadow stack. Asked at every `prepare` and not once at start:
-/// it costs no more than to read the answer from memory, and it is a property of the thread.
-#[inline]
+/// Whether the native backend gives contexts shadow stacks of their own.
+pub(super) const KNOWN: bool = true;
+
+/// Whether the calling thread has a shadow stack.
 pub(super) fn active() -> bool {
     let ssp: usize;
     // SAFETY: reads a register; on a CPU or thread without shadow stacks it does nothing at all.

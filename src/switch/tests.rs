@@ -196,7 +196,7 @@ fn saved_tells_where_it_stopped<B: Backend>() {
     let saved = task.context.saved();
     task.resume(0);
     assert_eq!(task.context.saved(), None, "no frames after the end");
-    if cfg!(not(target_arch = "x86_64")) && saved.is_none() {
+    if cfg!(not(gort_arch)) && saved.is_none() {
         return; // corosensei, on a CPU where nobody reads the registers
     }
     let saved = saved.expect("suspended");
@@ -388,6 +388,17 @@ fn a_large_argument_arrives<B: Backend>() {
     assert_eq!(there % align_of::<[u64; 4096]>(), 0);
     let sum = large.iter().fold(0, |sum: u64, x| sum.wrapping_add(*x)) as usize;
     assert_eq!(task.resume(0), sum);
+}
+
+#[test]
+fn a_process_with_shadow_stacks_starts_only_where_the_switch_knows_them() {
+    use super::shadow::{active, explain};
+    assert_eq!(explain(false, false, true), None);
+    assert_eq!(explain(false, false, false), None);
+    assert_eq!(explain(true, true, true), None);
+    assert!(explain(true, false, true).is_some_and(|why| why.contains("gort_native")));
+    assert!(explain(true, false, false).is_some_and(|why| why.contains("not supported")));
+    assert_eq!(super::obstacle().is_some(), active() && cfg!(gort_switch = "portable"));
 }
 
 /// A second stack for the calls of `call_on`.

@@ -7,13 +7,14 @@
 //! counter in the same operation: zero means that it came too late to be waited for, and it leaves
 //! again under the lock.
 
+use crate::base::width::Wide;
 use crate::g::WaitReason;
 use crate::sched::{Me, Options, WaitQueue, Waiter, goexit, park};
 use crate::sys::lock::RawLock;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Waits for a collection of goroutines to finish (Go's `sync.WaitGroup`).
 ///
@@ -32,7 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct WaitGroup(Arc<Group>);
 
 struct Group {
-    state: AtomicU64,
+    state: Wide,
     lock: RawLock,
     /// Parked waiters; under the lock.
     waiters: WaitQueue,
@@ -56,7 +57,7 @@ impl WaitGroup {
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Group {
-            state: AtomicU64::new(0),
+            state: Wide::new(0),
             lock: RawLock::new(),
             waiters: WaitQueue::new(),
         }))

@@ -36,6 +36,19 @@ pub(crate) unsafe fn protect_none(addr: usize, len: usize) -> io::Result<()> {
     check(unsafe { libc::mprotect(std::ptr::without_provenance_mut(addr), len, libc::PROT_NONE) })
 }
 
+/// Whether a read of the eight bytes at `addr` would fault; asks the kernel, which reads a set of
+/// signals there and then refuses the call for another reason.
+pub(crate) fn faults(addr: usize) -> bool {
+    const NO_SUCH_OPERATION: libc::c_int = -1;
+    const BYTES: usize = 8;
+    let set = std::ptr::without_provenance::<libc::sigset_t>(addr);
+    let none = std::ptr::null_mut::<libc::sigset_t>();
+    // SAFETY: the kernel checks the address, and an operation that it does not know changes nothing.
+    let rc =
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, NO_SUCH_OPERATION, set, none, BYTES) };
+    rc != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
+}
+
 /// Asks the kernel never to back the range with huge pages: one touched byte of a stack must not
 /// commit 2 MiB. Kernels without transparent huge pages refuse; that is as good.
 ///

@@ -3,6 +3,11 @@
 
 use std::ops::Range;
 
+#[cfg(target_pointer_width = "32")]
+use libc::Elf32_Phdr as Header;
+#[cfg(target_pointer_width = "64")]
+use libc::Elf64_Phdr as Header;
+
 /// A loaded module that has unwind tables.
 #[derive(Debug)]
 pub(crate) struct Module {
@@ -47,8 +52,8 @@ pub(crate) fn all() -> Vec<Module> {
     modules
 }
 
-fn module(base: usize, headers: &[libc::Elf64_Phdr]) -> Option<Module> {
-    let range = |h: &libc::Elf64_Phdr| {
+fn module(base: usize, headers: &[Header]) -> Option<Module> {
+    let range = |h: &Header| {
         let start = base.wrapping_add(h.p_vaddr as usize);
         start..start + h.p_memsz as usize
     };

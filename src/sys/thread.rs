@@ -93,6 +93,18 @@ pub(crate) fn stack() -> (usize, usize) {
     (lowest.addr(), lowest.addr() + bytes)
 }
 
+/// Whether the calling thread has a shadow stack that Linux tells of in the manner common to CPUs
+/// (aarch64's GCS, riscv64's Zicfiss; x86-64 has its own). No kernel without them knows the question.
+#[cfg_attr(target_arch = "x86_64", allow(dead_code))]
+pub(crate) fn has_shadow_stack() -> bool {
+    const PR_GET_SHADOW_STACK_STATUS: libc::c_int = 74;
+    const PR_SHADOW_STACK_ENABLE: libc::c_ulong = 1;
+    let mut status: libc::c_ulong = 0;
+    // SAFETY: the kernel writes one word, or refuses.
+    let rc = unsafe { libc::prctl(PR_GET_SHADOW_STACK_STATUS, &raw mut status, 0, 0, 0) };
+    rc == 0 && status & PR_SHADOW_STACK_ENABLE != 0
+}
+
 /// Sleeps about `us` microseconds.
 pub(crate) fn nap(us: u64) {
     std::thread::sleep(std::time::Duration::from_micros(us));

@@ -13,8 +13,9 @@
 //! another P, and costs a state machine per timer and heaps full of the dead: each wait with a timeout
 //! that is served in time would leave one behind.
 
-use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::base::atomic::{AtomicU32, Ordering};
 use crate::base::heap::{Entry, Heap};
+use crate::base::width::Wide;
 use crate::sys::clock::NEVER;
 use crate::sys::lock::Lock;
 use core::cell::Cell;
@@ -55,7 +56,7 @@ pub(crate) trait Item: Copy {
 /// Items with due times.
 #[derive(Debug)]
 pub(crate) struct Timers<T> {
-    next: AtomicU64,
+    next: Wide,
     /// What `Place::home` says of items in this heap.
     id: u32,
     heap: Lock<Ordered<T>>,
@@ -91,7 +92,7 @@ impl<T: Item> Ordered<T> {
 impl<T: Item> Timers<T> {
     pub(crate) fn new(id: u32) -> Self {
         let heap = Lock::new(Ordered { heap: Heap::new(), seq: 0 });
-        Self { next: AtomicU64::new(NEVER), id, heap }
+        Self { next: Wide::new(NEVER), id, heap }
     }
 
     /// Earliest due time, [`NEVER`] if there is none.

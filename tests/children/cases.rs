@@ -69,6 +69,7 @@ pub(crate) fn end_if_hung() {
 }
 
 pub(crate) fn limit(what: libc::__rlimit_resource_t, n: u64) {
+    let n = n as libc::rlim_t; // 32 bits on some targets, and all the cases' fit
     let limit = libc::rlimit { rlim_cur: n, rlim_max: n };
     // SAFETY: passes a filled-in struct.
     assert_eq!(unsafe { libc::setrlimit(what, &raw const limit) }, 0);

@@ -57,11 +57,12 @@ fn counters_beyond_gos_range_panic_and_change_nothing() {
     on_procs(|| {
         let wg = WaitGroup::new();
         wg.add(1);
-        for delta in [1 << 31, 1 << 33, isize::MAX, isize::MAX - 1] {
+        let deltas = |all: [i64; 4]| all.into_iter().filter_map(|d| isize::try_from(d).ok());
+        for delta in deltas([i64::from(i32::MAX), 1 << 31, 1 << 33, i64::MAX]) {
             let told = panic_of(|| wg.add(delta));
             assert!(told.contains("overflow"), "{delta}: {told}");
         }
-        for delta in [isize::MIN, isize::MIN + 1, -(1 << 32), -(1 << 33)] {
+        for delta in deltas([-2, -(1 << 31), -(1 << 33), i64::MIN]) {
             assert_eq!(panic_of(|| wg.add(delta)), "sync: negative WaitGroup counter", "{delta}");
         }
         wg.add(i32::MAX as isize - 1);

@@ -191,6 +191,15 @@ pub(crate) fn pure_atomics(source: &Source) -> Vec<Fault> {
         .collect()
 }
 
+/// 32-bit targets need not have them.
+pub(crate) fn no_wide_atomics(source: &Source) -> Vec<Fault> {
+    let home = |p: &str| matches!(p, "src/base/atomic.rs" | "src/base/wide.rs");
+    let mend = "not every target has it: take `base::width::Wide`, or an `AtomicUsize` or `AtomicU32` \
+                if the number fits";
+    let names = ["AtomicU64", "AtomicI64"];
+    names.iter().flat_map(|name| only_in(source, &[name], home, mend)).collect()
+}
+
 /// Every `unsafe { }` and `unsafe impl` has its reason on the lines above, or on its own line.
 pub(crate) fn safety_comments(source: &Source) -> Vec<Fault> {
     let blocks = source.find(&["unsafe", "{"]).chain(source.find(&["unsafe", "impl"]));
