@@ -8,6 +8,7 @@
 
 use super::frames::Frames;
 use super::known::{Known, Pending};
+use crate::sched::SCHED;
 use crate::sched::current::current;
 use std::any::Any;
 use std::fmt::Write as _;
@@ -20,14 +21,19 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 /// Puts our hook in front of the present one, once.
 #[inline]
 pub(super) fn ensure_installed() {
-    if !INSTALLED.load(Ordering::Acquire) {
+    // Once the runtime runs the hook is there.
+    if SCHED.odd() {
         install();
     }
 }
 
 #[cold]
-fn install() {
+#[inline(never)]
+pub(super) fn install() {
     static ONCE: Once = Once::new();
+    if INSTALLED.load(Ordering::Acquire) {
+        return;
+    }
     // While a thread panics the hook cannot be changed; it is one panic too late then.
     if std::thread::panicking() {
         return;
@@ -76,7 +82,7 @@ fn in_goroutine() -> bool {
 fn inside_func() -> bool {
     let mut found = false;
     backtrace::trace(|frame| {
-        found = frame.symbol_address().addr() == super::defer::guard as *const () as usize;
+        found = super::region::is_func(frame.ip().addr());
         !found
     });
     found

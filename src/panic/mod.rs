@@ -17,6 +17,7 @@ mod hook;
 mod known;
 mod level;
 mod overflow;
+mod region;
 mod report;
 mod start;
 mod unwind;
