@@ -87,6 +87,8 @@ pub(crate) struct G {
     pub(crate) panic: Cell<Option<Box<dyn Any + Send>>>,
     /// How far its goexit has come.
     pub(crate) goexit: Cell<Stage>,
+    /// The panics that functions hold while their deferred calls run (`panic/held.rs`).
+    pub(crate) held: Cell<*mut ()>,
     /// Memory for deferred calls, kept for the next function that needs some.
     pub(crate) spare: Cell<*mut ()>,
     /// Where it was started.
@@ -159,6 +161,7 @@ impl GRef {
             slot,
             panic: Cell::new(None),
             goexit: Cell::new(Stage::None),
+            held: Cell::new(std::ptr::null_mut()),
             spare: Cell::new(std::ptr::null_mut()),
             created: Cell::new(None),
             name: Cell::new(None),

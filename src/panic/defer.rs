@@ -12,7 +12,8 @@
 //! as long as what it keeps), and only `func` takes them, afterwards. A record is taken before it is
 //! called, so it is called once even if it panics.
 
-use super::known::{Earlier, Known, Payload};
+use super::held::Held;
+use super::known::{Earlier, Known, Payload, discard};
 use super::value::Panic;
 use super::{block, hook};
 use crate::sched::goexit as exiting;
@@ -64,10 +65,7 @@ struct Call<R> {
 struct Trouble<R> {
     /// The result of a function that has not returned one.
     default: fn() -> R,
-    /// The panic that nobody has recovered.
-    panic: Option<(Payload, Box<Known>)>,
-    /// The panic that the deferred call now running has recovered.
-    recovered: Option<Box<Earlier>>,
+    held: Held,
     goexit: bool,
 }
 
@@ -147,13 +145,15 @@ fn guarded(f: impl FnOnce()) -> Result<(), Payload> {
 /// what is then due. Returns if the function returns.
 #[cold]
 fn settle<R>(frame: &Frame<'_, R>, call: &mut Call<R>, default: fn() -> R, payload: Payload) {
-    let mut trouble = Trouble { default, panic: None, recovered: None, goexit: false };
+    let trouble = Trouble { default, held: Held::default(), goexit: false };
+    let trouble = call.trouble.insert(Box::new(trouble));
+    trouble.held.enter();
     trouble.raised(payload);
-    call.trouble = Some(Box::new(trouble));
     while let Err(payload) = guarded(|| frame.run_all_unwinding(call)) {
         call.trouble.as_mut().expect("set above").raised(payload);
     }
-    let Trouble { panic, goexit, .. } = *call.trouble.take().expect("set above");
+    let Trouble { held, goexit, .. } = *call.trouble.take().expect("set above");
+    let panic = held.leave();
     if panic.is_some() || goexit {
         frame.close();
         drop(call.result.take());
@@ -176,10 +176,11 @@ impl<R> Trouble<R> {
     /// A panic or goexit has left the body or a deferred call.
     fn raised(&mut self, mut payload: Payload) {
         let mut known = Known::take(&mut payload);
-        let recovered = self.recovered.take();
+        let recovered = self.held.recovered.take();
+        let older = self.held.panic.take();
         if exiting::is_exiting(&*payload) {
             // A panic is abandoned by the goexit of its deferred call.
-            self.panic = None;
+            older.into_iter().for_each(|(older, _)| discard(older));
             self.goexit = true;
             exiting::handling();
             return;
@@ -188,28 +189,8 @@ impl<R> Trouble<R> {
             self.goexit = true;
             exiting::handling();
         }
-        known.supersede(recovered, self.panic.take());
-        self.panic = Some((payload, known));
-    }
-}
-
-impl Known {
-    /// Links this panic to the one whose deferred call raised it.
-    fn supersede(
-        &mut self,
-        recovered: Option<Box<Earlier>>,
-        current: Option<(Payload, Box<Known>)>,
-    ) {
-        if let Some(mut earlier) = recovered {
-            if earlier.serial == self.serial && self.earlier.is_none() {
-                self.repanicked = true;
-                self.earlier = earlier.earlier.take();
-            } else {
-                self.chain(Some(earlier));
-            }
-        } else if let Some((older, of_older)) = current {
-            self.chain(of_older.into_earlier(&*older, false));
-        }
+        known.supersede(recovered, older);
+        self.held.panic = Some((payload, known));
     }
 }
 
@@ -313,7 +294,7 @@ impl<'f, R> Frame<'f, R> {
             exiting::point();
             // The deferred call has returned: the panic it recovered is over.
             if let Some(trouble) = &mut call.trouble {
-                trouble.recovered = None;
+                trouble.held.recovered = None;
             }
         }
     }
@@ -335,10 +316,10 @@ impl<R> Deferred<'_, R> {
     /// function returned, or goexits. Only the panic of this very function can be recovered (Go).
     pub fn recover(&mut self) -> Option<Panic> {
         let trouble = self.call.trouble.as_mut()?;
-        let (payload, mut known) = trouble.panic.take()?;
+        let (payload, mut known) = trouble.held.panic.take()?;
         known.pending = None;
         let earlier = known.earlier.take();
-        trouble.recovered = Some(Box::new(Earlier {
+        trouble.held.recovered = Some(Box::new(Earlier {
             text: super::value::words_anyway(&*payload),
             recovered: true,
             repanicked: known.repanicked,

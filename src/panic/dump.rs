@@ -6,15 +6,14 @@
 //! that could be read.
 
 use super::frames::{Frames, Names};
+use super::held;
 use super::level::Level;
+use super::report::{self, Crash};
 use super::unwind::Unwinder;
 use crate::g::{GRef, Site, State};
 use crate::sched::{self, current::current};
 use std::fmt::{self, Write};
 use std::sync::atomic::Ordering;
-
-/// How often a crash tries to stop the world before it goes on without, and lives with what it gets.
-const TRIES: u32 = 50;
 
 /// What is noted of a goroutine.
 struct Noted {
@@ -31,7 +30,7 @@ struct Noted {
 /// Every goroutine's stack, the caller's first. For [`crate::runtime::stack_dump`].
 pub(crate) fn stack_dump() -> String {
     let own = current().and_then(|m| m.curg());
-    let mut all = sched::while_stopped(None, note_all);
+    let mut all = sched::while_stopped(note_all);
     if let Some(own) = own {
         let id = own.id.get();
         if let Some(me) = all.iter_mut().find(|n| n.id == id) {
@@ -43,24 +42,6 @@ pub(crate) fn stack_dump() -> String {
     let mut text = String::new();
     let _ = write(&mut text, &all, super::level::get().shows_runtime());
     text
-}
-
-/// Whether the world is stopped for a report.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum World {
-    Stop,
-    /// The caller may hold a lock of the scheduler's: what it gets has to do.
-    Leave,
-}
-
-/// For a process that is about to end: every goroutine but `except`, whose stack has been printed.
-fn others(out: &mut dyn Write, except: Option<u64>, level: Level, world: World) -> fmt::Result {
-    let mut all = match world {
-        World::Stop => sched::while_stopped(Some(TRIES), note_all),
-        World::Leave => note_all(),
-    };
-    all.retain(|n| Some(n.id) != except);
-    write(out, &all, level.shows_runtime())
 }
 
 fn note_all() -> Vec<Noted> {
@@ -130,36 +111,42 @@ fn write(out: &mut dyn Write, all: &[Noted], runtime: bool) -> fmt::Result {
 }
 
 /// Go's fatal error: what the program did that cannot be recovered from, and where. Called through
-/// `base::fatal`.
+/// `base::fatal`, by callers that hold no lock of ours.
 pub(super) fn fatal(text: &str) -> ! {
-    let level = super::level::get();
-    let mut out = crate::base::fatal::Stderr;
-    let _ = writeln!(out, "fatal error: {text}");
-    if level != Level::None {
-        let _ = writeln!(out);
-        let own = current().and_then(|m| m.curg());
-        let mut names = Names::default();
-        if let Some(g) = own {
-            let _ = writeln!(out, "goroutine {} [running]:", g.id.get());
-            let _ = Frames::here().write(&mut out, &mut names, level.shows_runtime());
-            let _ = names.write_creator(&mut out, g.created.get(), g.parent.get());
-        }
-        if own.is_none() || level.shows_all() {
-            let _ = print_others(own.map(|g| g.id.get()), level, World::Leave);
-        }
-    }
-    super::level::end()
+    fatal_as(Crash::begin(), text, &Frames::here())
 }
 
-/// Prints all others, one write for each few: a report must come out as far as it gets.
-pub(super) fn print_others(except: Option<u64>, level: Level, world: World) -> fmt::Result {
-    let mut buffered = Buffered(String::new());
-    if except.is_some() {
-        writeln!(buffered)?;
+/// As [`fatal`], with the stack of the goroutine at fault: it may have been read by a signal handler.
+pub(super) fn fatal_as(crash: Crash, text: &str, frames: &Frames) -> ! {
+    let _turn = report::turn();
+    let level = super::level::get();
+    let mut out = Buffered(String::new());
+    let own = current().and_then(|m| m.curg());
+    if held::write_panics(&mut out) == Ok(true) {
+        let _ = out.write_char('\t');
     }
-    let end = others(&mut buffered, except, level, world);
-    buffered.flush()?;
-    end
+    let _ = writeln!(out, "fatal error: {text}");
+    if let Some(g) = own.filter(|_| level != Level::None) {
+        let _ = out.write_char('\n');
+        let _ = report::write_running(&mut out, g, frames, None, &mut Names::default());
+    }
+    let _ = out.flush();
+    if level.shows_all() || own.is_none() && level != Level::None {
+        print_others(own.map(|g| g.id.get()), level);
+    }
+    crash.end()
+}
+
+/// For a process that is about to end: every goroutine but `except`, whose stack has been printed.
+/// Nobody else runs from then on, as far as that can be had.
+pub(super) fn print_others(except: Option<u64>, level: Level) {
+    sched::freeze();
+    let mut all = note_all();
+    all.retain(|n| Some(n.id) != except);
+    // One write for each few: a report must come out as far as it gets.
+    let mut out = Buffered("\n".to_owned());
+    let _ = write(&mut out, &all, level.shows_runtime());
+    let _ = out.flush();
 }
 
 /// Standard error in pieces of some kilobytes.
@@ -180,11 +167,12 @@ impl Write for Buffered {
 
 /// SIGQUIT: everything there is to tell, and the end (Go). On the monitor's thread.
 pub(super) fn quit() -> ! {
-    let mut out = crate::base::fatal::Stderr;
-    let _ = writeln!(out, "SIGQUIT: quit\n");
+    let crash = Crash::begin();
+    let _turn = report::turn();
     let level = super::level::get();
+    let _ = crate::base::fatal::Stderr.write_str("SIGQUIT: quit\n");
     if level != Level::None {
-        let _ = print_others(None, level, World::Stop);
+        print_others(None, level);
     }
-    super::level::end()
+    crash.end()
 }

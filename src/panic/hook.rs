@@ -53,13 +53,13 @@ pub(super) fn install() {
 fn record(info: &PanicHookInfo<'_>) -> bool {
     let ours = in_goroutine();
     // The end of the process is near and nobody will report it.
-    if !unwinds(info) || !ours && !inside_func() {
+    if !unwinds(info) || !ours && funcs() == 0 {
         return false;
     }
     let location = info.location().map(|l| l.to_string().into_boxed_str());
     let mut known = Known::new(info.payload(), location, Frames::here());
     known.pending = ours.then(Pending::new);
-    Box::new(known).leave();
+    Box::new(known).leave_on_top();
     true
 }
 
@@ -78,12 +78,12 @@ fn in_goroutine() -> bool {
     current().and_then(|m| m.curg()).is_some_and(|g| !g.is_main.get())
 }
 
-/// Whether a `func` is among the callers.
-fn inside_func() -> bool {
-    let mut found = false;
+/// How many `func`s are among the callers; counts to two.
+fn funcs() -> usize {
+    let mut found = 0;
     backtrace::trace(|frame| {
-        found = super::region::is_func(frame.ip().addr());
-        !found
+        found += usize::from(super::region::is_func(frame.ip().addr()));
+        found < 2
     });
     found
 }
@@ -91,7 +91,7 @@ fn inside_func() -> bool {
 /// A panic leaves a `func` that did not recover it: if that was the outermost one in a main goroutine
 /// or on a plain thread, it is time for the words that the hook has held back.
 pub(super) fn leaving(payload: &(dyn Any + Send), known: &mut Known) {
-    if in_goroutine() || !known.quiet || inside_func() {
+    if in_goroutine() || !known.quiet || funcs() > 1 {
         return;
     }
     known.quiet = false;

@@ -13,6 +13,7 @@ mod entry;
 mod frames;
 mod goexit;
 mod guard;
+mod held;
 mod hook;
 mod known;
 mod level;

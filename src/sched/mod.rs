@@ -114,7 +114,7 @@ pub(crate) use self::{
     task::{Me, Task},
     threads::count as threads,
     waitq::{WaitQueue, Waiter},
-    world::{MAX_PROCS, set_procs, while_stopped},
+    world::{MAX_PROCS, freeze, set_procs, while_stopped},
 };
 
 #[cfg(not(any(loom, shuttle)))]

@@ -102,6 +102,7 @@ fn block_thread(wait: impl FnOnce()) {
 
 /// Blocks for ever.
 pub(crate) fn park_forever(reason: WaitReason) -> ! {
+    super::goexit::point();
     let me = Me::new();
     loop {
         park(&me, reason, || true);

@@ -1,6 +1,7 @@
 //! `Once` and `OnceLock`.
 
 use super::raw::RawMutex;
+use crate::sched::goexit;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +59,7 @@ impl Once {
 
     #[cold]
     fn call_slow(&self, f: impl FnOnce()) {
+        goexit::point();
         self.doing.lock();
         let mut doing = Doing(self, false);
         if !self.is_completed() {
@@ -136,6 +138,7 @@ impl<T> OnceLock<T> {
 
     #[cold]
     fn init(&self, f: impl FnOnce() -> T) {
+        goexit::point();
         self.setting.lock();
         let _setting = Setting(&self.setting);
         if self.get().is_none() {

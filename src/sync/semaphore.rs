@@ -1,7 +1,7 @@
 //! `Semaphore`: counted permits, first come first served whatever each one asks for.
 
 use crate::g::WaitReason;
-use crate::sched::{Me, WaitQueue, Waiter, park};
+use crate::sched::{Me, WaitQueue, Waiter, goexit, park};
 use crate::sys::lock::RawLock;
 use std::cell::Cell;
 use std::fmt;
@@ -38,6 +38,7 @@ impl Semaphore {
 
     /// Takes `k` permits; waits until everyone who came before is served and so many are there.
     pub fn acquire(&self, k: usize) {
+        goexit::point();
         self.lock.lock();
         if self.take(k) {
             return self.lock.unlock();
