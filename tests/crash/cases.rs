@@ -137,6 +137,7 @@ pub(crate) const CASES: &[Case] = cases! {
 };
 
 pub(crate) const WITH_ENV: &[Case] = &[
+    Case::new(super::VERDICTS, super::verdicts::program, 2, ""),
     Case::new("level_none", str_value, 2, "panic: a text\n")
         .env(&[("GORT_TRACEBACK", "none")])
         .never(&["goroutine"]),
