@@ -59,8 +59,8 @@ pub(crate) struct G {
     pub(crate) status: status::Status,
     /// Why it is parked; valid while `Waiting`.
     pub(crate) reason: Cell<WaitReason>,
-    /// When that park began, in the monitor's seconds.
-    pub(crate) since: Cell<u32>,
+    /// When that park, or the declared call, began, in the monitor's seconds.
+    pub(crate) since: AtomicU32,
     /// Which free list it returns to: a rung of the ladder, or [`OFF_LADDER`].
     pub(crate) rung: Cell<u8>,
     /// Marks the goroutine that `run` waits for.
@@ -147,7 +147,7 @@ impl GRef {
             ctx: UnsafeCell::new(Context::empty()),
             status: status::Status::dead(),
             reason: Cell::new(WaitReason::None),
-            since: Cell::new(0),
+            since: AtomicU32::new(0),
             rung: Cell::new(rung),
             is_main: Cell::new(false),
             locked_to: AtomicPtr::new(std::ptr::null_mut()),

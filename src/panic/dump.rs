@@ -2,8 +2,8 @@
 //!
 //! Taking is quick and apart from printing: with the world stopped (nobody runs a goroutine but those
 //! whose P was taken away from them) each goroutine's addresses are noted; names are looked up
-//! afterwards, while the program goes on. A goroutine that runs on another thread has no registers
-//! that could be read.
+//! afterwards, while the program goes on. Of a crowd, some are noted at a time, and the program goes on
+//! between. A goroutine that runs on another thread has no registers that could be read.
 
 use super::frames::{Frames, Names};
 use super::held;
@@ -11,7 +11,7 @@ use super::level::Level;
 use super::report::{self, Crash};
 use super::unwind::Unwinder;
 use crate::g::{GRef, Site, State};
-use crate::sched::{self, current::current};
+use crate::sched::{self, Unborn, current::current};
 use std::fmt::{self, Write};
 use std::sync::atomic::Ordering;
 
@@ -30,7 +30,7 @@ struct Noted {
 /// Every goroutine's stack, the caller's first. For [`crate::runtime::stack_dump`].
 pub(crate) fn stack_dump() -> String {
     let own = current().and_then(|m| m.curg());
-    let mut all = sched::while_stopped(note_all);
+    let mut all = note_while_running();
     if let Some(own) = own {
         let id = own.id.get();
         if let Some(me) = all.iter_mut().find(|n| n.id == id) {
@@ -44,11 +44,44 @@ pub(crate) fn stack_dump() -> String {
     text
 }
 
+/// Goroutines noted in one go while the program waits: some two milliseconds.
+const AT_ONCE: usize = 1000;
+
+/// Every goroutine that there was at the beginning, and still is when its turn comes.
+fn note_while_running() -> Vec<Noted> {
+    let mut unwinder = Unwinder::new();
+    let mut all = Vec::new();
+    let mut left: Vec<GRef> = sched::while_stopped(|| {
+        all.extend(sched::all_unborn().into_iter().map(note_unborn));
+        let mut found = sched::all_goroutines();
+        let some = found.split_off(found.len().saturating_sub(AT_ONCE));
+        all.extend(some.into_iter().map(|g| note(g, &mut unwinder)));
+        found
+    });
+    while !left.is_empty() {
+        let some = left.split_off(left.len().saturating_sub(AT_ONCE));
+        let alive = |g: &GRef| g.status.get() != State::Dead;
+        sched::while_stopped(|| {
+            all.extend(some.into_iter().filter(alive).map(|g| note(g, &mut unwinder)));
+        });
+    }
+    all.sort_by_key(|n| n.id);
+    // One that began meanwhile on the stack of one that had ended may have been met twice.
+    all.dedup_by_key(|n| n.id);
+    all
+}
+
+/// Every goroutine, in a world that stands still.
 fn note_all() -> Vec<Noted> {
     let mut unwinder = Unwinder::new();
-    let mut all: Vec<_> =
-        sched::all_goroutines().into_iter().map(|g| note(g, &mut unwinder)).collect();
-    all.extend(sched::all_unborn().into_iter().map(|unborn| Noted {
+    let mut all: Vec<_> = sched::all_unborn().into_iter().map(note_unborn).collect();
+    all.extend(sched::all_goroutines().into_iter().map(|g| note(g, &mut unwinder)));
+    all.sort_by_key(|n| n.id);
+    all
+}
+
+fn note_unborn(unborn: Unborn) -> Noted {
+    Noted {
         id: unborn.id,
         parent: unborn.parent,
         site: unborn.site,
@@ -57,14 +90,13 @@ fn note_all() -> Vec<Noted> {
         minutes: 0,
         frames: Frames::default(),
         elsewhere: false,
-    }));
-    all.sort_by_key(|n| n.id);
-    all
+    }
 }
 
 fn note(g: GRef, unwinder: &mut Unwinder) -> Noted {
     let state = g.status.get();
-    let waiting = state == State::Waiting;
+    let calls = state == State::Running && g.declared.load(Ordering::Relaxed) > 0;
+    let waits = calls || state == State::Waiting;
     let mut frames = Frames::default();
     if state != State::Running
         && let Some(saved) = g.saved()
@@ -77,11 +109,11 @@ fn note(g: GRef, unwinder: &mut Unwinder) -> Noted {
         site: g.created.get(),
         status: match state {
             State::Waiting => g.reason.get().text(),
-            State::Running if g.declared.load(Ordering::Relaxed) > 0 => "syscall",
+            State::Running if calls => "syscall",
             State::Running => "running",
             _ => "runnable",
         },
-        minutes: if waiting { sched::waited_seconds(g) / 60 } else { 0 },
+        minutes: if waits { sched::waited_seconds(g) / 60 } else { 0 },
         locked: g.is_locked(),
         frames,
         elsewhere: state == State::Running,
@@ -94,13 +126,7 @@ fn write(out: &mut dyn Write, all: &[Noted], runtime: bool) -> fmt::Result {
         if i > 0 {
             writeln!(out)?;
         }
-        write!(out, "goroutine {} [{}", noted.id, noted.status)?;
-        match noted.minutes {
-            0 => {}
-            minutes => write!(out, ", {minutes} minutes")?,
-        }
-        let locked = if noted.locked { ", locked to thread" } else { "" };
-        writeln!(out, "{locked}]:")?;
+        write_header(out, noted)?;
         if noted.elsewhere {
             writeln!(out, "\tgoroutine running on other thread; stack unavailable")?;
         }
@@ -108,6 +134,16 @@ fn write(out: &mut dyn Write, all: &[Noted], runtime: bool) -> fmt::Result {
         names.write_creator(out, noted.site, noted.parent)?;
     }
     Ok(())
+}
+
+fn write_header(out: &mut dyn Write, noted: &Noted) -> fmt::Result {
+    write!(out, "goroutine {} [{}", noted.id, noted.status)?;
+    match noted.minutes {
+        0 => {}
+        minutes => write!(out, ", {minutes} minutes")?,
+    }
+    let locked = if noted.locked { ", locked to thread" } else { "" };
+    writeln!(out, "{locked}]:")
 }
 
 /// Go's fatal error: what the program did that cannot be recovered from, and where. Called through
@@ -175,4 +211,27 @@ pub(super) fn quit() -> ! {
         print_others(None, level);
     }
     crash.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_says_how_long_and_where_as_in_go() {
+        let unborn = Unborn { id: 7, parent: 1, site: None };
+        let header = |noted: &Noted| {
+            let mut text = String::new();
+            write_header(&mut text, noted).unwrap();
+            text
+        };
+        let mut noted = note_unborn(unborn);
+        assert_eq!(header(&noted), "goroutine 7 [runnable]:\n");
+        noted = Noted { status: "chan receive", minutes: 61, ..noted };
+        assert_eq!(header(&noted), "goroutine 7 [chan receive, 61 minutes]:\n");
+        noted.locked = true;
+        assert_eq!(header(&noted), "goroutine 7 [chan receive, 61 minutes, locked to thread]:\n");
+        noted.minutes = 0;
+        assert_eq!(header(&noted), "goroutine 7 [chan receive, locked to thread]:\n");
+    }
 }

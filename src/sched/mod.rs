@@ -99,7 +99,7 @@ mod tests;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::{
     alarm::{Alarm, Ringer},
-    birth::all_unborn,
+    birth::{Unborn, all_unborn},
     blocking::{Kind, blocking},
     lease::FORKED_CHILD,
     locked::{lock as lock_os_thread, unlock as unlock_os_thread},
