@@ -52,12 +52,18 @@ pub(super) fn install() {
 /// Keeps what is known of the panic; false if it is not ours.
 fn record(info: &PanicHookInfo<'_>) -> bool {
     let ours = in_goroutine();
-    // The end of the process is near and nobody will report it.
-    if !unwinds(info) || !ours && funcs() == 0 {
+    let held_back = ours || cfg!(panic = "unwind") && funcs() > 0;
+    // If it does not unwind the end of the process is near, and nobody will report it.
+    if !held_back || !unwinds(info) {
         return false;
     }
     let location = info.location().map(|l| l.to_string().into_boxed_str());
     let mut known = Known::new(info.payload(), location, Frames::here());
+    if cfg!(panic = "abort") {
+        // Nobody will catch it: what the goroutine's entry would do.
+        super::report::unrecovered(info.payload(), Box::new(known));
+        return true;
+    }
     known.pending = ours.then(Pending::new);
     Box::new(known).leave_on_top();
     true

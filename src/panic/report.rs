@@ -71,6 +71,7 @@ pub(super) fn unrecovered(payload: &(dyn Any + Send), mut known: Box<Known>) {
     // The payload is only read.
     let words = match catch_unwind(AssertUnwindSafe(|| value::words(payload))) {
         Ok(words) => words,
+        Err(_) if crash.is_none() => value::SILENT.to_owned(),
         Err(inner) => silenced(crash.unwrap_or_else(Crash::begin), &*inner),
     };
     {

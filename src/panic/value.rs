@@ -136,11 +136,13 @@ pub(super) fn plain_words(payload: &(dyn Any + Send)) -> String {
     format!("(dyn Any) {:#x}", super::known::address(payload))
 }
 
+/// In the place of a value's words, when those panic.
+pub(super) const SILENT: &str = "(a value whose words panic)";
+
 /// As [`words`], where a panic in them must not matter.
 pub(super) fn words_anyway(payload: &(dyn Any + Send)) -> String {
     // The payload is only read.
-    catch_unwind(AssertUnwindSafe(|| words(payload)))
-        .unwrap_or_else(|_| "(a value whose words panic)".to_owned())
+    catch_unwind(AssertUnwindSafe(|| words(payload))).unwrap_or_else(|_| SILENT.to_owned())
 }
 
 fn display(value: &impl fmt::Display) -> String {

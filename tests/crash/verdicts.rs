@@ -43,6 +43,11 @@ fn spin(d: Duration) {
 
 /// One thing that a program does, which ends by itself, and whose end only it can bring about.
 fn act(kind: u64, us: u64) {
+    if kind < 6 { act_alone(kind, us) } else { act_together(kind, us) }
+}
+
+/// What one goroutine or timer does.
+fn act_alone(kind: u64, us: u64) {
     match kind {
         0 => go(move || (gort::time::sleep(micros(us)), mark())),
         1 => go(move || (std::thread::sleep(micros(us)), mark())),
@@ -54,28 +59,33 @@ fn act(kind: u64, us: u64) {
             mark();
         }),
         4 => drop(gort::time::after_func(micros(us), mark)),
-        5 => {
-            // A thread of the program's own is the only one that can wake this goroutine.
-            let (c, d) = (chan(0), std::thread::current().id());
-            let tx = c.clone();
-            std::thread::spawn(move || {
-                assert_ne!(std::thread::current().id(), d);
-                std::thread::sleep(micros(us));
-                tx.send(());
-            });
-            go(move || (c.recv(), mark()));
-        }
+        _ => go(move || {
+            let c = chan::<()>(0);
+            assert!(c.recv_timeout(micros(us)).is_err());
+            mark();
+        }),
+    }
+}
+
+/// What takes several goroutines or threads.
+fn act_together(kind: u64, us: u64) {
+    match kind {
         6 => {
             // A burst of blocked threads: Ms are born and find little to do.
             let group = gort::sync::WaitGroup::new();
             (0..6).for_each(|i| group.go(move || std::thread::sleep(micros(us / 2 + i * 50))));
             go(move || (group.wait(), mark()));
         }
-        7 => go(move || {
-            let c = chan::<()>(0);
-            assert!(c.recv_timeout(micros(us)).is_err());
-            mark();
-        }),
+        7 => {
+            // A thread of the program's own is the only one that can wake this goroutine.
+            let c = chan(0);
+            let tx = c.clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(micros(us));
+                tx.send(());
+            });
+            go(move || (c.recv(), mark()));
+        }
         8 => go(move || {
             let caught = gort::func(|f| {
                 f.defer(move |d| {
