@@ -79,15 +79,16 @@ fn the_seed_programs_say_what_they_say_in_go() {
     }
     assert_eq!(triple(5), 15);
 
-    let log = Log::default();
+    let (log, early) = (Log::default(), std::hint::black_box(true));
     func::<()>(|f| {
         f.defer(|_| log.say(789));
-        func::<()>(|g| {
-            g.defer(|_| log.say(456));
-            log.say(123);
-        });
+        log.say(123);
+        if early {
+            return;
+        }
+        log.say(456);
     });
-    assert_eq!(log.said(), "123 456 789");
+    assert_eq!(log.said(), "123 789");
 }
 
 #[test]
@@ -351,6 +352,59 @@ fn a_goexit_stopped_by_catch_unwind_goes_on() {
         log.say("unreachable");
     });
     assert_eq!((said.as_str(), exited), ("nil", true));
+}
+
+#[test]
+fn a_stopped_goexit_goes_on_at_whatever_is_called_next() {
+    use gort::sync::{Barrier, Condvar, Mutex, Once, OnceLock, RwLock, Semaphore, WaitGroup};
+    let calls: &[(&str, fn())] = &[
+        ("send", || chan(1).send(())),
+        ("recv", || _ = chan::<()>(0).recv()),
+        ("try_send", || _ = chan(1).try_send(())),
+        ("try_recv", || _ = chan::<()>(1).try_recv()),
+        ("send_timeout", || _ = chan(1).send_timeout((), Duration::ZERO)),
+        ("recv_timeout", || _ = chan::<()>(1).recv_timeout(Duration::ZERO)),
+        ("close", || chan::<()>(0).close()),
+        ("nil", || _ = gort::Chan::<()>::nil().recv()),
+        ("sender", || _ = gort::channel(1).0.send(())),
+        ("receiver", || _ = gort::channel::<()>(1).1.recv()),
+        ("select", || {
+            let c = chan::<()>(1);
+            gort::select! { recv(c) -> _v => {} default => {} }
+        }),
+        ("no cases", || gort::select! {}),
+        ("run-time select", || _ = gort::Select::new().try_select()),
+        ("mutex", || _ = Mutex::new(()).lock()),
+        ("read", || _ = RwLock::new(()).read()),
+        ("write", || _ = RwLock::new(()).write()),
+        ("condvar", || {
+            static LOCK: Mutex<()> = Mutex::new(());
+            Condvar::new().wait(&mut LOCK.lock());
+        }),
+        ("once", || Once::new().call_once(|| ())),
+        ("once lock", || _ = OnceLock::new().get_or_init(|| ())),
+        ("barrier", || _ = Barrier::new(1).wait()),
+        ("semaphore", || Semaphore::new(1).acquire(1)),
+        ("wait", || WaitGroup::new().wait()),
+        ("group", || WaitGroup::new().go(|| ())),
+        ("go", || go(|| ())),
+        ("spawn", || _ = spawn(|| ())),
+        ("scope", || gort::scope(|s| s.go(|| ()))),
+        ("sleep", || gort::time::sleep(Duration::ZERO)),
+        ("after", || _ = gort::time::after(Duration::ZERO)),
+        ("gosched", runtime::gosched),
+        ("gomaxprocs", || _ = runtime::gomaxprocs(0)),
+        ("goexit", || runtime::goexit()),
+    ];
+    for &(name, call) in calls {
+        let (said, exited) = in_goroutine(move |log| {
+            assert!(catch_unwind(|| runtime::goexit()).is_err());
+            log.say("stopped");
+            call();
+            log.say("unreachable");
+        });
+        assert_eq!((said.as_str(), exited), ("stopped", true), "{name}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Random nests of functions, deferred calls, panics, recovers and goexits, with parks and migrations
 //! between them, against a sequential model of Go's rules: both write down the same events.
 //!
-//! `PROPTEST_CASES` sets how many.
+//! `PROPTEST_CASES` sets how many; 20,000 unless told.
 
 use gort::{Deferred, Frame, func, runtime};
 use proptest::prelude::*;
@@ -264,11 +264,16 @@ fn modelled(code: &[Do]) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("PROPTEST_CASES").map_or(20_000, |n| n.parse().expect("a number")),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
     #[test]
     fn programs_do_what_the_model_says(code in program()) {
         let expected = modelled(&code);
         let runs = gort::run(|| {
+            gort::runtime::gomaxprocs(4);
             // Four at once, on as many threads as there are: what parks comes back anywhere.
             let codes: Vec<_> = (0..4).map(|_| code.clone()).collect();
             let handles: Vec<_> = codes.into_iter().map(|c| gort::spawn(move || real(c))).collect();

@@ -6,7 +6,7 @@ use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendErro
 use super::timed::Timed;
 use super::{check_capacity, ops};
 use crate::g::WaitReason;
-use crate::sched::{goexit, park_forever, sleep_until};
+use crate::sched::{park_forever, sleep_until};
 use crate::sys::clock;
 use std::fmt;
 use std::sync::Arc;
@@ -69,7 +69,6 @@ impl<T: Send> Chan<T> {
     /// dropped.
     #[inline(always)]
     pub fn send(&self, v: T) {
-        goexit::point();
         let Some(core) = &self.0 else { park_forever(WaitReason::ChanSendNil) };
         if let Err(v) = ops::send(core, v) {
             drop(v);
@@ -81,7 +80,6 @@ impl<T: Send> Chan<T> {
     #[inline(always)]
     #[must_use = "a received value is lost unless it is used"]
     pub fn recv(&self) -> Option<T> {
-        goexit::point();
         let Some(core) = &self.0 else { park_forever(WaitReason::ChanReceiveNil) };
         ops::recv(core)
     }
@@ -164,7 +162,6 @@ impl<T: Send> Chan<T> {
     /// # Panics
     /// With `close of nil channel` or `close of closed channel`.
     pub fn close(&self) {
-        goexit::point();
         let Some(core) = &self.0 else { panic!("close of nil channel") };
         assert!(!core.is_receive_only(), "close of receive-only channel");
         assert!(ops::close(core), "close of closed channel");

@@ -5,12 +5,13 @@ use super::core::{Core, Received, Sent};
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::base::claim::{Claim, Ended};
 use crate::g::WaitReason;
-use crate::sched::{Me, Task, Waiter, park, park_until, ready};
+use crate::sched::{Me, Task, Waiter, goexit, park, park_until, ready};
 use std::mem::MaybeUninit;
 
 /// Sends; `Err` gives the value back if the channel is closed.
 #[inline]
 pub(super) fn send<T>(core: &Core<T>, v: T) -> Result<(), T> {
+    goexit::point();
     core.lock.lock();
     // SAFETY: the lock is held.
     match unsafe { core.send(v) } {
@@ -28,6 +29,7 @@ pub(super) fn send<T>(core: &Core<T>, v: T) -> Result<(), T> {
 /// Receives; `None` once the channel is closed and drained.
 #[inline]
 pub(super) fn recv<T>(core: &Core<T>) -> Option<T> {
+    goexit::point();
     core.lock.lock();
     // SAFETY: the lock is held.
     match unsafe { core.recv() } {
@@ -50,6 +52,7 @@ pub(super) fn recv<T>(core: &Core<T>) -> Option<T> {
 /// Sends if that needs no waiting.
 #[inline]
 pub(super) fn try_send<T>(core: &Core<T>, v: T) -> Result<(), TrySendError<T>> {
+    goexit::point();
     if core.surely_full() {
         return Err(TrySendError::Full(v));
     }
@@ -71,6 +74,7 @@ pub(super) fn try_send<T>(core: &Core<T>, v: T) -> Result<(), TrySendError<T>> {
 /// Receives if a value is there.
 #[inline]
 pub(super) fn try_recv<T>(core: &Core<T>) -> Result<T, TryRecvError> {
+    goexit::point();
     if core.surely_empty() {
         return Err(TryRecvError::Empty);
     }
@@ -91,6 +95,7 @@ pub(super) fn try_recv<T>(core: &Core<T>) -> Result<T, TryRecvError> {
 
 /// Sends, or gives up at `when`.
 pub(super) fn send_until<T>(core: &Core<T>, v: T, when: u64) -> Result<(), SendTimeoutError<T>> {
+    goexit::point();
     core.lock.lock();
     // SAFETY: the lock is held.
     match unsafe { core.send(v) } {
@@ -107,6 +112,7 @@ pub(super) fn send_until<T>(core: &Core<T>, v: T, when: u64) -> Result<(), SendT
 
 /// Receives, or gives up at `when`.
 pub(super) fn recv_until<T>(core: &Core<T>, when: u64) -> Result<T, RecvTimeoutError> {
+    goexit::point();
     core.lock.lock();
     // SAFETY: the lock is held.
     let received = unsafe { core.recv() };
@@ -126,6 +132,7 @@ pub(super) fn recv_until<T>(core: &Core<T>, when: u64) -> Result<T, RecvTimeoutE
 
 /// Closes, and lets everyone go on who waits. False: it was closed.
 pub(super) fn close<T>(core: &Core<T>) -> bool {
+    goexit::point();
     core.lock.lock();
     // SAFETY: the lock is held, and everyone is made ready below.
     let closed = unsafe { core.close() };

@@ -19,7 +19,9 @@ use super::core::{Core, Look, Received, Sent};
 use crate::base::claim::{Claim, Ended};
 use crate::base::rng::Rng;
 use crate::g::WaitReason;
-use crate::sched::{Me, Task, Waiter, park_forever, park_until, random, ready, sleep_until};
+use crate::sched::{
+    Me, Task, Waiter, goexit, park_forever, park_until, random, ready, sleep_until,
+};
 use crate::sys::clock::NEVER;
 use crate::sys::lock::RawLock;
 use std::fmt;
@@ -210,6 +212,7 @@ const GLANCE: usize = 8;
 
 /// Chooses one of the cases; `None` if none was ready in time. The chosen one's outcome says more.
 pub(super) fn choose<const N: usize>(cases: &mut [Case<'_>; N], wait: Wait) -> Option<usize> {
+    goexit::point();
     match choose_at_a_glance(cases, wait) {
         Some(settled) => settled,
         None => choose_under_locks(cases, &mut [0; N], &mut [0; N], wait),
@@ -218,6 +221,7 @@ pub(super) fn choose<const N: usize>(cases: &mut [Case<'_>; N], wait: Wait) -> O
 
 /// As [`choose`], for a list of any length.
 pub(super) fn choose_among(cases: &mut [Case<'_>], wait: Wait) -> Option<usize> {
+    goexit::point();
     if cases.len() > GLANCE {
         let (mut polls, mut locks) = (vec![0; cases.len()], vec![0; cases.len()]);
         return choose_under_locks(cases, &mut polls, &mut locks, wait);

@@ -59,8 +59,8 @@ pub(crate) struct G {
     pub(crate) status: status::Status,
     /// Why it is parked; valid while `Waiting`.
     pub(crate) reason: Cell<WaitReason>,
-    /// When that park began, in the monitor's seconds.
-    pub(crate) since: Cell<u32>,
+    /// When that park, or the declared call, began, in the monitor's seconds.
+    pub(crate) since: AtomicU32,
     /// Which free list it returns to: a rung of the ladder, or that of its size class if it is
     /// [`OFF_LADDER`] or [`AT_CAP`].
     pub(crate) rung: Cell<u8>,
@@ -90,6 +90,8 @@ pub(crate) struct G {
     pub(crate) panic: Cell<Option<Box<dyn Any + Send>>>,
     /// How far its goexit has come.
     pub(crate) goexit: Cell<Stage>,
+    /// The panics that functions hold while their deferred calls run (`panic/held.rs`).
+    pub(crate) held: Cell<*mut ()>,
     /// Memory for deferred calls, kept for the next function that needs some.
     pub(crate) spare: Cell<*mut ()>,
     /// Where it was started.
@@ -150,7 +152,7 @@ impl GRef {
             ctx: UnsafeCell::new(Context::empty()),
             status: status::Status::dead(),
             reason: Cell::new(WaitReason::None),
-            since: Cell::new(0),
+            since: AtomicU32::new(0),
             rung: Cell::new(rung),
             is_main: Cell::new(false),
             locked_to: AtomicPtr::new(std::ptr::null_mut()),
@@ -165,6 +167,7 @@ impl GRef {
             segments: Segments::none(),
             panic: Cell::new(None),
             goexit: Cell::new(Stage::None),
+            held: Cell::new(std::ptr::null_mut()),
             spare: Cell::new(std::ptr::null_mut()),
             created: Cell::new(None),
             name: Cell::new(None),

@@ -12,11 +12,12 @@
 //! as long as what it keeps), and only `func` takes them, afterwards. A record is taken before it is
 //! called, so it is called once even if it panics.
 
-use super::known::{Earlier, Known, Payload};
+use super::held::Held;
+use super::known::{Earlier, Known, Payload, discard};
 use super::value::Panic;
 use super::{block, hook};
 use crate::sched::goexit as exiting;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,14 +28,6 @@ const ROOM: usize = 16;
 
 /// A running function's list of deferred calls; from [`func`].
 pub struct Frame<'f, R> {
-    ends: Ends<R>,
-    room: UnsafeCell<MaybeUninit<[usize; ROOM]>>,
-    /// Invariant in `'f`: else a frame could be asked to keep something shorter-lived.
-    _calls: PhantomData<Cell<&'f ()>>,
-}
-
-/// The list of records, and where the next one goes.
-struct Ends<R> {
     /// The record added last; null at the end.
     last: Cell<*mut Head<R>>,
     /// Free memory for records.
@@ -42,7 +35,13 @@ struct Ends<R> {
     end: Cell<*mut u8>,
     /// The blocks in use, the last one first.
     blocks: Cell<block::List>,
+    /// Invariant in `'f`: else a frame could be asked to keep something shorter-lived.
+    _calls: PhantomData<Cell<&'f ()>>,
 }
+
+/// Memory for a frame's first records. Not part of the frame, whose fields can then be kept in
+/// registers although the deferred calls are shown where their records lie.
+type Room = MaybeUninit<[usize; ROOM]>;
 
 struct Head<R> {
     before: *mut Head<R>,
@@ -66,10 +65,7 @@ struct Call<R> {
 struct Trouble<R> {
     /// The result of a function that has not returned one.
     default: fn() -> R,
-    /// The panic that nobody has recovered.
-    panic: Option<(Payload, Box<Known>)>,
-    /// The panic that the deferred call now running has recovered.
-    recovered: Option<Box<Earlier>>,
+    held: Held,
     goexit: bool,
 }
 
@@ -115,62 +111,49 @@ pub struct Deferred<'d, R> {
 ///     f.defer(|_| println!("{local}"));
 /// });
 /// ```
-#[inline]
+#[inline(never)]
+#[cfg_attr(target_os = "linux", unsafe(link_section = "gort_func"))] // for `region`
 pub fn func<'f, R: Default>(body: impl FnOnce(&Frame<'f, R>) -> R) -> R {
     hook::ensure_installed();
-    let mut place = MaybeUninit::uninit();
-    let frame = Frame::begin(&mut place);
-    let mut call = Call { result: None, trouble: None };
+    let mut room = Room::uninit();
+    let frame = Frame::new(&mut room);
+    let mut call = ManuallyDrop::new(Call { result: None, trouble: None });
     let end = guarded(|| {
-        call.result = Some(body(frame));
+        call.result = Some(body(&frame));
         exiting::point();
         frame.run_all(&mut call);
     });
     if let Err(payload) = end {
-        settle(frame, &mut call, R::default, payload);
+        settle(&frame, &mut call, R::default, payload);
     }
     frame.close();
-    call.result.take().unwrap_or_else(R::default)
+    // `settle` leaves no trouble behind, and there was none without it.
+    let Call { result, trouble } = ManuallyDrop::into_inner(call);
+    std::mem::forget(trouble);
+    result.unwrap_or_else(R::default)
 }
 
-/// Calls `f`; returns the payload of the panic that leaves it.
-#[inline]
-fn guarded<F: FnOnce()>(f: F) -> Result<(), Payload> {
-    /// # Safety
-    /// An `F` lies at `f`, and this is its only use.
-    unsafe fn call<F: FnOnce()>(f: *mut ()) {
-        // SAFETY: the caller's promise.
-        let f = unsafe { f.cast::<F>().read() };
-        f();
-    }
-    let mut f = ManuallyDrop::new(f);
-    // SAFETY: `f` is not used again.
-    unsafe { guard(call::<F>, (&raw mut f).cast()) }
-}
-
-/// The one place where `func` catches: not generic and never inlined, so that the panic hook can tell
-/// from a stack whether it is inside a `func`.
-///
-/// # Safety
-/// `call(data)` may be called once.
-#[inline(never)]
-pub(super) unsafe fn guard(call: unsafe fn(*mut ()), data: *mut ()) -> Result<(), Payload> {
-    // SAFETY: the caller's promise. Nothing is left broken: the panic is raised again, or recovered
-    // by the program that knows its own data.
-    catch_unwind(AssertUnwindSafe(|| unsafe { call(data) }))
+/// Calls `f`; returns the payload of what leaves it.
+#[inline(always)]
+fn guarded(f: impl FnOnce()) -> Result<(), Payload> {
+    // Nothing is left broken: the panic is raised again, or recovered by the program, which knows its
+    // own data.
+    catch_unwind(AssertUnwindSafe(f))
 }
 
 /// The body, or a deferred call, has panicked or gone: runs the remaining deferred calls and does
 /// what is then due. Returns if the function returns.
 #[cold]
 fn settle<R>(frame: &Frame<'_, R>, call: &mut Call<R>, default: fn() -> R, payload: Payload) {
-    let mut trouble = Trouble { default, panic: None, recovered: None, goexit: false };
+    let trouble = Trouble { default, held: Held::default(), goexit: false };
+    let trouble = call.trouble.insert(Box::new(trouble));
+    trouble.held.enter();
     trouble.raised(payload);
-    call.trouble = Some(Box::new(trouble));
     while let Err(payload) = guarded(|| frame.run_all_unwinding(call)) {
         call.trouble.as_mut().expect("set above").raised(payload);
     }
-    let Trouble { panic, goexit, .. } = *call.trouble.take().expect("set above");
+    let Trouble { held, goexit, .. } = *call.trouble.take().expect("set above");
+    let panic = held.leave();
     if panic.is_some() || goexit {
         frame.close();
         drop(call.result.take());
@@ -193,10 +176,11 @@ impl<R> Trouble<R> {
     /// A panic or goexit has left the body or a deferred call.
     fn raised(&mut self, mut payload: Payload) {
         let mut known = Known::take(&mut payload);
-        let recovered = self.recovered.take();
+        let recovered = self.held.recovered.take();
+        let older = self.held.panic.take();
         if exiting::is_exiting(&*payload) {
             // A panic is abandoned by the goexit of its deferred call.
-            self.panic = None;
+            older.into_iter().for_each(|(older, _)| discard(older));
             self.goexit = true;
             exiting::handling();
             return;
@@ -205,50 +189,23 @@ impl<R> Trouble<R> {
             self.goexit = true;
             exiting::handling();
         }
-        known.supersede(recovered, self.panic.take());
-        self.panic = Some((payload, known));
-    }
-}
-
-impl Known {
-    /// Links this panic to the one whose deferred call raised it.
-    fn supersede(
-        &mut self,
-        recovered: Option<Box<Earlier>>,
-        current: Option<(Payload, Box<Known>)>,
-    ) {
-        if let Some(mut earlier) = recovered {
-            if earlier.serial == self.serial && self.earlier.is_none() {
-                self.repanicked = true;
-                self.earlier = earlier.earlier.take();
-            } else {
-                self.chain(Some(earlier));
-            }
-        } else if let Some((older, of_older)) = current {
-            self.chain(of_older.into_earlier(&*older, false));
-        }
+        known.supersede(recovered, older);
+        self.held.panic = Some((payload, known));
     }
 }
 
 impl<'f, R> Frame<'f, R> {
-    /// A frame without deferred calls, written where it stays: it points into itself.
+    /// A frame without deferred calls. `room` is its own as long as it is used.
     #[inline(always)]
-    fn begin(place: &mut MaybeUninit<Self>) -> &Self {
-        let this = place.as_mut_ptr();
-        // SAFETY: computes an address inside `place`.
-        let room = unsafe { &raw mut (*this).room }.cast::<u8>();
-        // SAFETY: as above.
-        let field = unsafe { &raw mut (*this).ends };
-        let ends = Ends {
+    fn new(room: &mut Room) -> Self {
+        let room = room.as_mut_ptr();
+        Self {
             last: Cell::new(ptr::null_mut()),
-            free: Cell::new(room),
-            end: Cell::new(room.wrapping_add(size_of::<[usize; ROOM]>())),
+            free: Cell::new(room.cast()),
+            end: Cell::new(room.wrapping_add(1).cast()),
             blocks: Cell::new(block::List::EMPTY),
-        };
-        // SAFETY: the field is writable; the others need no value.
-        unsafe { field.write(ends) };
-        // SAFETY: every field has its value, the room being uninitialised by type.
-        unsafe { place.assume_init_ref() }
+            _calls: PhantomData,
+        }
     }
 
     /// Defers `f`: it is called when the function ends, before what was deferred earlier. What it
@@ -278,19 +235,19 @@ impl<'f, R> Frame<'f, R> {
         }
         let place = self.reserve(size_of::<Record<R, F>>(), align_of::<Record<R, F>>());
         let record = place.cast::<Record<R, F>>();
-        let head = Head { before: self.ends.last.get(), call: call::<R, F> };
+        let head = Head { before: self.last.get(), call: call::<R, F> };
         // SAFETY: `reserve` gave memory of this size and alignment that nobody else uses.
         unsafe { record.write(Record { head, f }) };
-        self.ends.last.set(record.cast());
+        self.last.set(record.cast());
     }
 
     /// Memory for a record.
     #[inline]
     fn reserve(&self, size: usize, align: usize) -> *mut u8 {
-        let place = self.ends.free.get().map_addr(|a| a.wrapping_add(align - 1) & !(align - 1));
-        let left = self.ends.end.get().addr().checked_sub(place.addr());
+        let place = self.free.get().map_addr(|a| a.wrapping_add(align - 1) & !(align - 1));
+        let left = self.end.get().addr().checked_sub(place.addr());
         if left.is_some_and(|left| size <= left) {
-            self.ends.free.set(place.wrapping_add(size));
+            self.free.set(place.wrapping_add(size));
             return place;
         }
         self.reserve_slow(size, align)
@@ -299,24 +256,24 @@ impl<'f, R> Frame<'f, R> {
     #[cold]
     #[inline(never)]
     fn reserve_slow(&self, size: usize, align: usize) -> *mut u8 {
-        let mut blocks = self.ends.blocks.take();
+        let mut blocks = self.blocks.take();
         let (free, end) = blocks.add(size + align);
-        self.ends.blocks.set(blocks);
-        self.ends.free.set(free);
-        self.ends.end.set(end);
+        self.blocks.set(blocks);
+        self.free.set(free);
+        self.end.set(end);
         self.reserve(size, align)
     }
 
     /// Takes the record added last.
     #[inline]
     fn pop(&self) -> Option<*mut Head<R>> {
-        let last = self.ends.last.get();
+        let last = self.last.get();
         if last.is_null() {
             return None;
         }
         // SAFETY: a record in the list was written by `defer` and lies in the room or in a block
         // of this frame, both of which stay until `close`.
-        self.ends.last.set(unsafe { (*last).before });
+        self.last.set(unsafe { (*last).before });
         Some(last)
     }
 
@@ -337,7 +294,7 @@ impl<'f, R> Frame<'f, R> {
             exiting::point();
             // The deferred call has returned: the panic it recovered is over.
             if let Some(trouble) = &mut call.trouble {
-                trouble.recovered = None;
+                trouble.held.recovered = None;
             }
         }
     }
@@ -345,8 +302,8 @@ impl<'f, R> Frame<'f, R> {
     /// Gives the blocks back. No record is left.
     #[inline]
     fn close(&self) {
-        debug_assert!(self.ends.last.get().is_null());
-        let blocks = self.ends.blocks.take();
+        debug_assert!(self.last.get().is_null());
+        let blocks = self.blocks.take();
         if !blocks.is_empty() {
             blocks.give_back();
         }
@@ -359,10 +316,10 @@ impl<R> Deferred<'_, R> {
     /// function returned, or goexits. Only the panic of this very function can be recovered (Go).
     pub fn recover(&mut self) -> Option<Panic> {
         let trouble = self.call.trouble.as_mut()?;
-        let (payload, mut known) = trouble.panic.take()?;
+        let (payload, mut known) = trouble.held.panic.take()?;
         known.pending = None;
         let earlier = known.earlier.take();
-        trouble.recovered = Some(Box::new(Earlier {
+        trouble.held.recovered = Some(Box::new(Earlier {
             text: super::value::words_anyway(&*payload),
             recovered: true,
             repanicked: known.repanicked,

@@ -93,6 +93,7 @@ pub(super) struct Names(HashMap<usize, Rc<[Function]>>);
 /// A function at an address: several share one where calls were inlined.
 struct Function {
     name: String,
+    file: Option<String>,
     text: Rc<str>,
     of_runtime: bool,
 }
@@ -102,12 +103,14 @@ impl Names {
     fn at(&mut self, pc: usize) -> Rc<[Function]> {
         let look_up = || {
             let mut all = Vec::new();
-            each_call(pc, &mut |name, place| {
-                let text = format!("{name}(...)\n{place}").into();
+            each_call(pc, &mut |name, file, line| {
+                let file_name = file.unwrap_or_default();
+                let place = file.map_or(String::new(), |file| format!("\t{file}:{line}\n"));
                 all.push(Function {
                     name: name.to_owned(),
-                    text,
-                    of_runtime: of_runtime(name) || in_runtime_file(place),
+                    text: format!("{name}(...)\n{place}").into(),
+                    of_runtime: of_runtime(name) || in_runtime_file(file_name),
+                    file: file.map(str::to_owned),
                 });
             });
             all.into()
@@ -137,37 +140,37 @@ impl Names {
         let Some(Site { location, pc }) = site else { return Ok(()) };
         // The innermost function that is not ours is the one the place is in.
         let functions = if pc == 0 { Rc::default() } else { self.at(pc + 1) };
-        let name = functions.iter().find(|f| !f.of_runtime).map_or("???", |f| f.name.as_str());
-        write!(out, "created by {name}")?;
+        let function = functions.iter().find(|f| !f.of_runtime);
+        write!(out, "created by {}", function.map_or("???", |f| f.name.as_str()))?;
         if parent != 0 {
             write!(out, " in goroutine {parent}")?;
         }
-        writeln!(out, "\n\t{}:{}", location.file(), location.line())
+        // The compiler was given a path that may be relative; the debug information has the whole one.
+        let file =
+            function.and_then(|f| f.file.as_deref()).filter(|f| f.ends_with(location.file()));
+        writeln!(out, "\n\t{}:{}", file.unwrap_or(location.file()), location.line())
     }
 }
 
-/// Calls `f` with name and place of each function that has code at the call before `pc`, innermost
+/// Calls `f` with name, file and line of each function that has code at the call before `pc`, innermost
 /// first.
-fn each_call(pc: usize, f: &mut dyn FnMut(&str, &str)) {
+fn each_call(pc: usize, f: &mut dyn FnMut(&str, Option<&str>, u32)) {
     let at = std::ptr::without_provenance_mut(pc.saturating_sub(1));
     let mut found = false;
     backtrace::resolve(at, |symbol| {
         let Some(name) = symbol.name() else { return };
         found = true;
-        let place = match (symbol.filename(), symbol.lineno()) {
-            (Some(file), Some(line)) => format!("\t{}:{line}\n", file.display()),
-            _ => String::new(),
-        };
-        f(&format!("{name:#}"), &place);
+        let file = symbol.filename().map(|file| file.display().to_string());
+        f(&format!("{name:#}"), file.as_deref(), symbol.lineno().unwrap_or(0));
     });
     if !found {
-        f(&format!("{pc:#x}"), "");
+        f(&format!("{pc:#x}"), None, 0);
     }
 }
 
 /// As [`of_runtime`], by the source file: with line tables alone as debug information a name says
 /// nothing of where its function belongs.
-fn in_runtime_file(place: &str) -> bool {
+fn in_runtime_file(file: &str) -> bool {
     const MACHINERY: &[&str] = &[
         "/library/std/src/panic",
         "/library/core/src/panic",
@@ -175,13 +178,15 @@ fn in_runtime_file(place: &str) -> bool {
         "/library/std/src/thread/",
         "/library/std/src/rt.rs",
         "/library/core/src/ops/function.rs",
+        "/library/core/src/ptr/mod.rs",
+        "/library/core/src/mem/mod.rs",
         "/library/alloc/src/boxed.rs",
         "/backtrace-0",
         "/corosensei-0",
     ];
     /// Where this crate was compiled; a build that remaps its paths shows our frames, too.
     const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
-    MACHINERY.iter().any(|m| place.contains(m)) || place.trim_start().starts_with(OWN)
+    MACHINERY.iter().any(|m| file.contains(m)) || file.starts_with(OWN)
 }
 
 /// Whether a function is machinery between the program's own functions: ours, the panic's, the
@@ -200,6 +205,8 @@ fn of_runtime(name: &str) -> bool {
         "std::thread::",
         "std::rt::",
         "core::ops::function::",
+        "core::ptr::drop_in_place<",
+        "core::mem::drop",
         "alloc::boxed::Box<",
         "__rust",
         "rust_panic",

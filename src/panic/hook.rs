@@ -8,6 +8,7 @@
 
 use super::frames::Frames;
 use super::known::{Known, Pending};
+use crate::sched::SCHED;
 use crate::sched::current::current;
 use std::any::Any;
 use std::fmt::Write as _;
@@ -20,14 +21,19 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 /// Puts our hook in front of the present one, once.
 #[inline]
 pub(super) fn ensure_installed() {
-    if !INSTALLED.load(Ordering::Acquire) {
+    // Once the runtime runs the hook is there.
+    if SCHED.odd() {
         install();
     }
 }
 
 #[cold]
-fn install() {
+#[inline(never)]
+pub(super) fn install() {
     static ONCE: Once = Once::new();
+    if INSTALLED.load(Ordering::Acquire) {
+        return;
+    }
     // While a thread panics the hook cannot be changed; it is one panic too late then.
     if std::thread::panicking() {
         return;
@@ -46,14 +52,20 @@ fn install() {
 /// Keeps what is known of the panic; false if it is not ours.
 fn record(info: &PanicHookInfo<'_>) -> bool {
     let ours = in_goroutine();
-    // The end of the process is near and nobody will report it.
-    if !unwinds(info) || !ours && !inside_func() {
+    let held_back = ours || cfg!(panic = "unwind") && funcs() > 0;
+    // If it does not unwind the end of the process is near, and nobody will report it.
+    if !held_back || !unwinds(info) {
         return false;
     }
     let location = info.location().map(|l| l.to_string().into_boxed_str());
     let mut known = Known::new(info.payload(), location, Frames::here());
+    if cfg!(panic = "abort") {
+        // Nobody will catch it: what the goroutine's entry would do.
+        super::report::unrecovered(info.payload(), Box::new(known));
+        return true;
+    }
     known.pending = ours.then(Pending::new);
-    Box::new(known).leave();
+    Box::new(known).leave_on_top();
     true
 }
 
@@ -72,12 +84,12 @@ fn in_goroutine() -> bool {
     current().and_then(|m| m.curg()).is_some_and(|g| !g.is_main.get())
 }
 
-/// Whether a `func` is among the callers.
-fn inside_func() -> bool {
-    let mut found = false;
+/// How many `func`s are among the callers; counts to two.
+fn funcs() -> usize {
+    let mut found = 0;
     backtrace::trace(|frame| {
-        found = frame.symbol_address().addr() == super::defer::guard as *const () as usize;
-        !found
+        found += usize::from(super::region::is_func(frame.ip().addr()));
+        found < 2
     });
     found
 }
@@ -85,7 +97,7 @@ fn inside_func() -> bool {
 /// A panic leaves a `func` that did not recover it: if that was the outermost one in a main goroutine
 /// or on a plain thread, it is time for the words that the hook has held back.
 pub(super) fn leaving(payload: &(dyn Any + Send), known: &mut Known) {
-    if in_goroutine() || !known.quiet || inside_func() {
+    if in_goroutine() || !known.quiet || funcs() > 1 {
         return;
     }
     known.quiet = false;

@@ -5,13 +5,15 @@
 //! goroutine (or, off goroutines, the thread): the hook leaves a [`Known`] there, whoever of ours
 //! catches the panic takes it and leaves it again when it raises the panic anew. Somebody else may
 //! have caught the panic and raised another one meanwhile without the hook (`resume_unwind`); so what
-//! lies there counts only if its [`mark`] fits the payload at hand.
+//! lies there counts only if its [`mark`] fits the payload at hand. A destructor that runs while a
+//! panic unwinds may panic and catch that itself: what is known of the outer panic lies below then.
 
 use super::frames::Frames;
 use crate::base::width::Wide;
 use crate::sched::current::{self, current};
 use std::any::Any;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) type Payload = Box<dyn Any + Send>;
@@ -39,7 +41,14 @@ pub(super) struct Known {
     pub(super) superseded_by: Option<(Payload, Box<Known>)>,
     /// A main that returns waits a little for it.
     pub(super) pending: Option<Pending>,
+    /// The payload in words that need no code of the user's, if the hook has seen it.
+    pub(super) text: Option<String>,
+    /// What lay in its place: an outer panic's, or one's that somebody else has caught.
+    below: Option<Box<Self>>,
 }
+
+/// How many lie one below the other at most. Those of panics that others have caught stay there.
+const DEEP: usize = 4;
 
 /// A panic that a later one has superseded.
 pub(super) struct Earlier {
@@ -101,16 +110,26 @@ impl Known {
         frames: Frames,
     ) -> Self {
         let (serial, mark) = (next_serial(), mark(payload));
-        Self { serial, mark, location, frames, quiet: true, ..Self::default() }
+        let text = Some(super::value::plain_words(payload));
+        Self { serial, mark, location, frames, text, quiet: true, ..Self::default() }
     }
 
     /// Takes what is known of the panic whose payload has just been caught. The payload is replaced
     /// if the panic has been superseded on its way.
     pub(super) fn take(payload: &mut Payload) -> Box<Self> {
-        let lying = swap(None).and_then(|any| any.downcast::<Self>().ok());
-        let Some(mut known) = lying.filter(|k| k.mark == 0 || k.mark == mark(&**payload)) else {
+        let mut lying = lying();
+        while let Some(known) = &mut lying
+            && known.mark != 0
+            && known.mark != mark(&**payload)
+        {
+            lying = known.below.take();
+        }
+        let Some(mut known) = lying else {
             return Box::new(Self { serial: next_serial(), ..Self::default() });
         };
+        if let Some(outer) = known.below.take() {
+            outer.leave();
+        }
         let Some((newer, mut of_newer)) = known.superseded_by.take() else { return known };
         let older = std::mem::replace(payload, newer);
         of_newer.goexit |= known.goexit || crate::sched::goexit::is_exiting(&*older);
@@ -121,6 +140,18 @@ impl Known {
     /// Leaves it for whoever catches the panic next.
     pub(super) fn leave(self: Box<Self>) {
         drop(swap(Some(self)));
+    }
+
+    /// From the hook: leaves it on top of what lies there.
+    pub(super) fn leave_on_top(mut self: Box<Self>) {
+        self.below = lying();
+        let mut deepest = &mut self.below;
+        for _ in 1..DEEP {
+            let Some(next) = deepest else { break };
+            deepest = &mut next.below;
+        }
+        *deepest = None;
+        self.leave();
     }
 
     /// What is kept of a panic that is superseded or recovered.
@@ -150,6 +181,25 @@ impl Known {
         self.superseded_by = Some((payload, by));
     }
 
+    /// Links this panic to the one whose deferred call raised it.
+    pub(super) fn supersede(
+        &mut self,
+        recovered: Option<Box<Earlier>>,
+        current: Option<(Payload, Box<Self>)>,
+    ) {
+        if let Some(mut earlier) = recovered {
+            if earlier.serial == self.serial && self.earlier.is_none() {
+                self.repanicked = true;
+                self.earlier = earlier.earlier.take();
+            } else {
+                self.chain(Some(earlier));
+            }
+        } else if let Some((older, of_older)) = current {
+            self.chain(of_older.into_earlier(&*older, false));
+            discard(older);
+        }
+    }
+
     /// Puts `earlier` at the far end of what this one superseded.
     pub(super) fn chain(&mut self, earlier: Option<Box<Earlier>>) {
         let mut end = &mut self.earlier;
@@ -158,6 +208,28 @@ impl Known {
         }
         *end = earlier;
     }
+}
+
+/// Drops a payload; a panic of its destructor is one too many.
+pub(super) fn discard(payload: Payload) {
+    // The payload is gone either way.
+    if let Err(mut worse) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        Known::take(&mut worse);
+        std::mem::forget(worse);
+    }
+}
+
+/// Takes what lies in the goroutine or thread.
+fn lying() -> Option<Box<Known>> {
+    swap(None).and_then(|any| any.downcast().ok())
+}
+
+/// The words of the panic that unwinds, as far as the hook has heard them. Leaves it there.
+pub(super) fn text_of_unwinding() -> Option<String> {
+    let known = lying()?;
+    let text = known.text.clone();
+    known.leave();
+    text
 }
 
 /// Exchanges what lies in the goroutine or thread.
@@ -178,12 +250,7 @@ pub(super) fn put_back(lying: Option<Payload>) {
 
 /// Changes what lies there, if anything does.
 pub(super) fn amend(f: impl FnOnce(&mut Known)) {
-    if let Some(mut known) = swap(None).and_then(|any| any.downcast::<Known>().ok()) {
-        f(&mut known);
-        known.leave();
-    } else {
-        let mut known = Box::<Known>::default();
-        f(&mut known);
-        known.leave();
-    }
+    let mut known = lying().unwrap_or_default();
+    f(&mut known);
+    known.leave();
 }

@@ -4,67 +4,100 @@
 //! the process. From the first on, a main goroutine that ends waits for that end instead of ending
 //! the process itself.
 
-use super::frames::Names;
+use super::frames::{Frames, Names};
 use super::known::{Earlier, Known, Pending};
+use super::level::{self, Level};
 use super::value;
-use crate::base::fatal::{Stderr, fatal};
-use crate::g::WaitReason;
+use crate::base::fatal::Stderr;
+use crate::g::{GRef, WaitReason};
 use crate::sched::current::current;
 use crate::sched::{boot, park_forever, yield_now};
-use crate::sys::lock::Lock;
+use crate::sys::lock::{Guard, Lock};
 use std::any::Any;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// How often a main goroutine that ends lets panicking goroutines run (Go).
+const TURNS: usize = 1000;
+/// Looks, a millisecond apart, at whether another report is done.
+const LOOKS: usize = 10_000;
+/// Seconds the process may take to end after its last report: exit handlers may wait for ever.
+const PATIENCE_S: u32 = 10;
+
 /// Reports under way that will end the process.
 static CRASHING: AtomicUsize = AtomicUsize::new(0);
 static ONE_AT_A_TIME: Lock<()> = Lock::new(());
 
-/// How often a main goroutine that ends lets panicking goroutines run (Go).
-const TURNS: usize = 1000;
+/// The process is to end; whoever holds this says why.
+pub(super) struct Crash(());
+
+impl Crash {
+    pub(super) fn begin() -> Self {
+        // SeqCst, with the load in `let_crashes_win`: a panic is counted here before it stops to be
+        // counted as pending.
+        CRASHING.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+
+    /// Everything is said. The last one ends the process.
+    pub(super) fn end(self) -> ! {
+        if CRASHING.fetch_sub(1, Ordering::SeqCst) > 1 {
+            // Somebody else is still printing, and ends the process.
+            loop {
+                crate::sys::thread::nap(1_000_000);
+            }
+        }
+        crate::sys::signal::exit_within(PATIENCE_S, 2);
+        level::end()
+    }
+}
+
+/// The turn to print. A report that got stuck (it runs in a process in doubt) does not keep the
+/// others from being heard.
+pub(super) fn turn() -> Option<Guard<'static, ()>> {
+    (0..LOOKS).find_map(|_| {
+        ONE_AT_A_TIME.try_lock().or_else(|| {
+            crate::sys::thread::nap(1000);
+            None
+        })
+    })
+}
 
 /// Reports a panic, and ends the process with status 2 if the configuration says so.
 pub(super) fn unrecovered(payload: &(dyn Any + Send), mut known: Box<Known>) {
-    let crash = boot::settings().crash_on_panic;
-    if crash {
-        // SeqCst, with the load in `let_crashes_win`: it is counted here before it stops to be there.
-        CRASHING.fetch_add(1, Ordering::SeqCst);
-    }
+    let crash = boot::settings().crash_on_panic.then(Crash::begin);
     known.pending = None;
-    let words = words_or_fatal(payload);
+    // The payload is only read.
+    let words = match catch_unwind(AssertUnwindSafe(|| value::words(payload))) {
+        Ok(words) => words,
+        Err(_) if crash.is_none() => value::SILENT.to_owned(),
+        Err(inner) => silenced(crash.unwrap_or_else(Crash::begin), &*inner),
+    };
     {
-        let _one = ONE_AT_A_TIME.lock();
+        let _turn = turn();
         let mut text = String::new();
         let _ = report(&mut text, &words, &known);
         let _ = Stderr.write_str(&text);
-        let level = super::level::get();
-        if crash && level.shows_all() {
-            let own = current().and_then(|m| m.curg()).map(|g| g.id.get());
-            let _ = super::dump::print_others(own, level, super::dump::World::Stop);
+        let level = level::get();
+        if crash.is_some() && level.shows_all() {
+            super::dump::print_others(me().map(|g| g.id.get()), level);
         }
     }
-    if !crash {
-        return;
+    if let Some(crash) = crash {
+        crash.end();
     }
-    if CRASHING.fetch_sub(1, Ordering::SeqCst) > 1 {
-        // Somebody else is still printing, and ends the process.
-        loop {
-            crate::sys::thread::nap(1_000_000);
-        }
-    }
-    super::level::end()
 }
 
-/// The words of the payload; Go's fatal error if its `Display` panics.
-fn words_or_fatal(payload: &(dyn Any + Send)) -> String {
-    // The payload is only read.
-    catch_unwind(AssertUnwindSafe(|| value::words(payload))).unwrap_or_else(|inner| {
-        match value::text(&*inner) {
-            Some(text) => fatal(format_args!("panic while printing panic value: {}", tabbed(text))),
-            None => fatal(format_args!("panic while printing panic value: type (dyn Any)")),
-        }
-    })
+fn me() -> Option<GRef> {
+    current().and_then(|m| m.curg())
+}
+
+/// A panic's value has panicked when it was to say what it is: Go's fatal error.
+fn silenced(crash: Crash, by: &(dyn Any + Send)) -> ! {
+    let what = value::text(by).map_or("type (dyn Any)".to_owned(), tabbed);
+    let text = format!("panic while printing panic value: {what}");
+    super::dump::fatal_as(crash, &text, &Frames::here())
 }
 
 /// A text of several lines, so that no line can be taken for one of the report's own (Go).
@@ -77,37 +110,67 @@ fn report(out: &mut dyn Write, words: &str, known: &Known) -> fmt::Result {
         write_chain(out, earlier)?;
         out.write_char('\t')?;
     }
-    write_panic(out, words, known.repanicked, known.repanicked)?;
-    let level = super::level::get();
-    if level == super::level::Level::None {
+    write_panic(out, words, Fate::of(known))?;
+    if level::get() == Level::None {
         return Ok(());
     }
-    let Some(g) = current().and_then(|m| m.curg()) else { return Ok(()) };
-    let mut names = Names::default();
-    writeln!(out, "\ngoroutine {} [running]:", g.id.get())?;
-    if known.frames.is_empty() {
-        if let Some(location) = &known.location {
-            writeln!(out, "\t{location}")?;
-        }
-    } else {
-        known.frames.write(out, &mut names, level.shows_runtime())?;
+    let Some(g) = me() else { return Ok(()) };
+    let place = known.location.as_deref().filter(|_| known.frames.is_empty());
+    out.write_char('\n')?;
+    write_running(out, g, &known.frames, place, &mut Names::default())
+}
+
+/// A goroutine that runs, with its stack, or at least the place it is at.
+pub(super) fn write_running(
+    out: &mut dyn Write,
+    g: GRef,
+    frames: &Frames,
+    place: Option<&str>,
+    names: &mut Names,
+) -> fmt::Result {
+    writeln!(out, "goroutine {} [running]:", g.id.get())?;
+    if let Some(place) = place {
+        writeln!(out, "\t{place}")?;
     }
+    frames.write(out, names, level::get().shows_runtime())?;
     names.write_creator(out, g.created.get(), g.parent.get())
 }
 
-fn write_chain(out: &mut dyn Write, earlier: &Earlier) -> fmt::Result {
+/// What became of a panic.
+#[derive(Clone, Copy)]
+pub(super) enum Fate {
+    Unrecovered,
+    Recovered,
+    /// Recovered, and raised again with the same value.
+    Repanicked,
+}
+
+impl Fate {
+    /// Of one that nobody has recovered since.
+    pub(super) fn of(known: &Known) -> Self {
+        if known.repanicked { Self::Repanicked } else { Self::Unrecovered }
+    }
+}
+
+/// Writes a panic after those that it superseded; the first line without a TAB.
+pub(super) fn write_chain(out: &mut dyn Write, earlier: &Earlier) -> fmt::Result {
     if let Some(before) = &earlier.earlier {
         write_chain(out, before)?;
         out.write_char('\t')?;
     }
-    write_panic(out, &earlier.text, earlier.recovered, earlier.repanicked)
+    let fate = match (earlier.repanicked, earlier.recovered) {
+        (true, _) => Fate::Repanicked,
+        (false, true) => Fate::Recovered,
+        (false, false) => Fate::Unrecovered,
+    };
+    write_panic(out, &earlier.text, fate)
 }
 
-fn write_panic(out: &mut dyn Write, words: &str, recovered: bool, repanicked: bool) -> fmt::Result {
-    let end = match (repanicked, recovered) {
-        (true, _) => " [recovered, repanicked]",
-        (false, true) => " [recovered]",
-        (false, false) => "",
+pub(super) fn write_panic(out: &mut dyn Write, words: &str, fate: Fate) -> fmt::Result {
+    let end = match fate {
+        Fate::Unrecovered => "",
+        Fate::Recovered => " [recovered]",
+        Fate::Repanicked => " [recovered, repanicked]",
     };
     writeln!(out, "panic: {}{end}", tabbed(words))
 }
@@ -115,11 +178,8 @@ fn write_panic(out: &mut dyn Write, words: &str, recovered: bool, repanicked: bo
 /// A main goroutine has ended while goroutines panic: gives them the time to report it, and waits for
 /// ever if one is about to end the process (Go: the crash wins).
 pub(super) fn let_crashes_win() {
-    if !boot::settings().crash_on_panic {
-        return;
-    }
     for _ in 0..TURNS {
-        if !Pending::any() {
+        if !Pending::any() || !boot::settings().crash_on_panic {
             break;
         }
         yield_now();

@@ -10,7 +10,7 @@ use crate::sched::{SCHED, goexit};
 /// What is in the way, in words.
 pub(crate) fn start_runtime(wanted: Option<Settings>) -> Result<(), String> {
     // Before anyone can start a goroutine.
-    super::hook::ensure_installed();
+    super::hook::install();
     crate::base::fatal::report_by(super::dump::fatal);
     match boot::start(wanted) {
         Ok(fresh) => {

@@ -115,27 +115,34 @@ macro_rules! first_of {
 /// error; of anything else only where it lies. May run code of the user's (`Display`), and panic
 /// with it.
 pub(super) fn words(payload: &(dyn Any + Send)) -> String {
+    first_of!(payload; Box<dyn Error + Send + Sync>, Box<dyn Error + Send>,
+        Arc<dyn Error + Send + Sync>, std::io::Error, Panic => display);
+    plain_words(payload)
+}
+
+/// As [`words`], but without code of the user's: errors of unknown types are not asked.
+pub(super) fn plain_words(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = text(payload) {
         return text.to_owned();
     }
     first_of!(payload; f64 => |v: &f64| float(*v));
     first_of!(payload; f32 => |v: &f32| float(*v));
     first_of!(payload; i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, bool, char,
-        Box<str>, Arc<str>, std::borrow::Cow<'static, str>,
-        Box<dyn Error + Send + Sync>, Box<dyn Error + Send>, Arc<dyn Error + Send + Sync>,
-        std::io::Error, fmt::Error, std::num::ParseIntError, std::num::ParseFloatError,
-        std::num::TryFromIntError, std::str::Utf8Error, std::string::FromUtf8Error,
-        std::str::ParseBoolError, std::env::VarError, std::time::SystemTimeError,
-        std::cell::BorrowError, std::cell::BorrowMutError, std::net::AddrParseError,
-        Panic, super::Goexit => display);
+        Box<str>, Arc<str>, std::borrow::Cow<'static, str>, fmt::Error, std::num::ParseIntError,
+        std::num::ParseFloatError, std::num::TryFromIntError, std::str::Utf8Error,
+        std::string::FromUtf8Error, std::str::ParseBoolError, std::env::VarError,
+        std::time::SystemTimeError, std::cell::BorrowError, std::cell::BorrowMutError,
+        std::net::AddrParseError, super::Goexit => display);
     format!("(dyn Any) {:#x}", super::known::address(payload))
 }
+
+/// In the place of a value's words, when those panic.
+pub(super) const SILENT: &str = "(a value whose words panic)";
 
 /// As [`words`], where a panic in them must not matter.
 pub(super) fn words_anyway(payload: &(dyn Any + Send)) -> String {
     // The payload is only read.
-    catch_unwind(AssertUnwindSafe(|| words(payload)))
-        .unwrap_or_else(|_| "(a value whose words panic)".to_owned())
+    catch_unwind(AssertUnwindSafe(|| words(payload))).unwrap_or_else(|_| SILENT.to_owned())
 }
 
 fn display(value: &impl fmt::Display) -> String {

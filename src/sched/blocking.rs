@@ -52,6 +52,7 @@ impl Call {
         m.enter();
         // Relaxed: hints for the monitor, which takes a P only under the lease.
         g.declared.store(g.declared.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        g.since.store(sysmon::second(), Ordering::Relaxed);
         m.calls.store(m.calls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         if let Some(p) = m.p()
             && (kind == Kind::Long || SCHED.stopping() || sysmon::is_slow())

@@ -141,6 +141,11 @@ impl M {
         self.lease.leave();
     }
 
+    /// Whether this M's thread, which asks, is inside the runtime.
+    pub(super) fn is_inside(&self) -> bool {
+        self.lease.is_inside()
+    }
+
     /// The P held. Only inside the runtime.
     #[inline]
     pub(crate) fn p(&self) -> Option<&'static P> {

@@ -103,7 +103,7 @@ mod tests;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::{
     alarm::{Alarm, Ringer},
-    birth::all_unborn,
+    birth::{Unborn, all_unborn},
     blocking::{Kind, blocking},
     lease::FORKED_CHILD,
     locked::{lock as lock_os_thread, unlock as unlock_os_thread},
@@ -117,7 +117,7 @@ pub(crate) use self::{
     sysmon::{on_quit, waited_seconds},
     task::{Me, Task},
     threads::count as threads,
-    world::{MAX_PROCS, set_procs, while_stopped},
+    world::{MAX_PROCS, freeze, set_procs, while_stopped},
 };
 
 #[cfg(any(loom, shuttle))]

@@ -17,6 +17,7 @@ use super::current::current;
 use super::m::M;
 use super::task::Me;
 use super::{SCHED, clock, idle};
+use crate::base::atomic::Ordering;
 use crate::base::claim::Claim;
 use crate::g::{Stop, WaitReason, suspend_parked};
 use crate::sys::clock::NEVER;
@@ -29,7 +30,7 @@ pub(crate) fn park(me: &Me, reason: WaitReason, commit: impl FnOnce() -> bool) {
     let m = current().expect("a goroutine runs on an M");
     m.enter();
     g.reason.set(reason);
-    g.since.set(super::sysmon::second());
+    g.since.store(super::sysmon::second(), Ordering::Relaxed);
     suspend_parked(commit, |word| {
         // SAFETY: `g` is the goroutine that runs here.
         unsafe { g.suspend(word) }
@@ -102,6 +103,7 @@ fn block_thread(wait: impl FnOnce()) {
 
 /// Blocks for ever.
 pub(crate) fn park_forever(reason: WaitReason) -> ! {
+    super::goexit::point();
     let me = Me::new();
     loop {
         park(&me, reason, || true);

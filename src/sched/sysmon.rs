@@ -59,7 +59,7 @@ fn tell(now: u64) {
 /// For how long a goroutine has been parked.
 pub(crate) fn waited_seconds(g: GRef) -> u64 {
     let now = sys::clock::now().saturating_sub(STARTED.load(Ordering::Relaxed)) / SECOND_NS;
-    now.saturating_sub(u64::from(g.since.get()))
+    now.saturating_sub(u64::from(g.since.load(Ordering::Relaxed)))
 }
 
 static STARTED: Wide = Wide::new(0);

@@ -17,6 +17,8 @@ use crate::base::atomic::Ordering;
 pub(crate) const MAX_PROCS: usize = 1 << 16;
 /// How long to wait for Ms to notice before Ps are called back, in ns (Go re-asks every 100 µs).
 const PATIENCE_NS: u64 = 100_000;
+/// How often a process that ends waits for so long.
+const TRIES: u32 = 50;
 
 /// Sets the number of Ps to `n` (at most [`MAX_PROCS`]) and returns the old one. 0 only asks.
 /// `custom` says that a person chose it, which ends the automatic updates.
@@ -58,7 +60,7 @@ fn change_procs(n: usize) -> usize {
         if let Some(m) = m {
             m.enter();
         }
-        stop(m);
+        stop(m, None);
         resize(old, n);
         start(m, n);
         if let Some(m) = m {
@@ -69,25 +71,14 @@ fn change_procs(n: usize) -> usize {
 }
 
 /// Runs `f` while nobody else runs a goroutine, except goroutines whose P was called back from them.
-/// With `tries`, `f` runs in any case once the world could not be had so often: for a process that
-/// ends. `f` must not panic, nor enter the runtime.
-pub(crate) fn while_stopped<R>(tries: Option<u32>, f: impl FnOnce() -> R) -> R {
-    let mut left = tries;
-    while !SCHED.world.try_lock() {
-        match &mut left {
-            Some(0) => return f(),
-            Some(n) => *n -= 1,
-            None => park::yield_now(),
-        }
-        if tries.is_some() {
-            crate::sys::thread::nap(PATIENCE_NS / 1000);
-        }
-    }
+/// `f` must not panic, nor enter the runtime.
+pub(crate) fn while_stopped<R>(f: impl FnOnce() -> R) -> R {
+    lock();
     let m = current();
     if let Some(m) = m {
         m.enter();
     }
-    stop(m);
+    stop(m, None);
     let result = f();
     start(m, SCHED.procs());
     if let Some(m) = m {
@@ -97,8 +88,25 @@ pub(crate) fn while_stopped<R>(tries: Option<u32>, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Stops everyone but the caller. Inside the runtime.
-fn stop(m: Option<&'static M>) {
+/// Stops everyone else for good, as far as that can be had in some milliseconds (Go's
+/// `freezetheworld`): for a process that ends. The caller may be inside the runtime, but holds no lock.
+pub(crate) fn freeze() {
+    let mut tries = 0..TRIES;
+    while !SCHED.world.try_lock() {
+        if tries.next().is_none() {
+            return;
+        }
+        crate::sys::thread::nap(PATIENCE_NS / 1000);
+    }
+    let outside = current().filter(|m| !m.is_inside());
+    outside.inspect(|m| _ = m.enter());
+    stop(current(), Some(TRIES));
+    outside.inspect(|m| m.leave());
+}
+
+/// Stops everyone but the caller; with `patience` gives up when so often somebody did not notice in
+/// time. Inside the runtime.
+fn stop(m: Option<&'static M>, mut patience: Option<u32>) {
     let mut inner = SCHED.inner.lock();
     SCHED.set_stopping(true);
     inner.running = SCHED.procs();
@@ -109,8 +117,9 @@ fn stop(m: Option<&'static M>) {
     while let Some(p) = idle::take_p(&mut inner) {
         count_stopped(&mut inner, p);
     }
-    while inner.running > 0 {
+    while inner.running > 0 && patience != Some(0) {
         drop(inner);
+        patience = patience.map(|left| left - 1);
         if !SCHED.stopped.sleep_for(PATIENCE_NS) {
             call_back_all(m.and_then(M::p));
         }

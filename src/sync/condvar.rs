@@ -7,7 +7,7 @@
 use super::mutex::{Mutex, MutexGuard};
 use crate::base::claim::{Claim, Ended};
 use crate::g::WaitReason;
-use crate::sched::{Me, WaitQueue, Waiter, park_until, ready};
+use crate::sched::{Me, WaitQueue, Waiter, goexit, park_until, ready};
 use crate::sys::clock::{self, NEVER};
 use crate::sys::lock::RawLock;
 use std::fmt;
@@ -107,6 +107,7 @@ impl Condvar {
     }
 
     fn wait_until<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, when: u64) -> bool {
+        goexit::point();
         let mutex: &Mutex<T> = guard.lock;
         let me = Me::new();
         let claim = Claim::new();

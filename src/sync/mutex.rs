@@ -1,6 +1,7 @@
 //! `Mutex`: Go's, around a value.
 
 use super::raw::RawMutex;
+use crate::sched::goexit;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -60,6 +61,7 @@ impl<T: ?Sized> Mutex<T> {
     /// Locks; waits while another holds it. Not reentrant: a second lock by the holder waits for ever.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
+        goexit::point();
         self.raw.lock();
         MutexGuard { lock: self, _not_send: PhantomData }
     }

@@ -3,6 +3,7 @@
 use super::raw::RawMutex;
 use crate::base::atomic::{AtomicBool, Ordering};
 use crate::base::const_fn;
+use crate::sched::goexit;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -62,6 +63,7 @@ impl Once {
 
     #[cold]
     fn call_slow(&self, f: impl FnOnce()) {
+        goexit::point();
         self.doing.lock();
         let mut doing = Doing(self, false);
         if !self.is_completed() {
@@ -147,6 +149,7 @@ impl<T> OnceLock<T> {
 
     #[cold]
     fn init(&self, f: impl FnOnce() -> T) {
+        goexit::point();
         self.setting.lock();
         let _setting = Setting(&self.setting);
         if self.get().is_none() {

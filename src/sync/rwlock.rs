@@ -10,6 +10,7 @@ use super::raw::RawMutex;
 use super::sema::Sema;
 use crate::base::fatal::fatal;
 use crate::g::WaitReason;
+use crate::sched::goexit;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -157,12 +158,14 @@ impl<T: ?Sized> RwLock<T> {
     /// Locks to read; waits while a writer holds the lock or waits for it.
     #[inline]
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        goexit::point();
         self.raw.read();
         RwLockReadGuard { lock: self, _not_send: PhantomData }
     }
 
     /// Locks to write; waits for everyone who holds it.
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        goexit::point();
         self.raw.write();
         RwLockWriteGuard { lock: self, _not_send: PhantomData }
     }

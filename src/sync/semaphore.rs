@@ -2,7 +2,7 @@
 
 use crate::base::const_fn;
 use crate::g::WaitReason;
-use crate::sched::{Me, WaitQueue, Waiter, park};
+use crate::sched::{Me, WaitQueue, Waiter, goexit, park};
 use crate::sys::lock::RawLock;
 use std::cell::Cell;
 use std::fmt;
@@ -42,6 +42,7 @@ impl Semaphore {
 
     /// Takes `k` permits; waits until everyone who came before is served and so many are there.
     pub fn acquire(&self, k: usize) {
+        goexit::point();
         self.lock.lock();
         if self.take(k) {
             return self.lock.unlock();

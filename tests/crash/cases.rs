@@ -11,6 +11,9 @@ const MARK: &[&str] = &[
     "created by crash::programs::crash::{{closure}} in goroutine 1\n\t",
 ];
 
+/// The header and the creator, without frames.
+const MARK2: &[&str] = &["goroutine ", " [running]:\n", "created by crash::programs::"];
+
 macro_rules! cases {
     ($($name:ident: $status:expr, $begins:expr $(, $method:ident($arg:expr))*;)*) => {
         &[$(Case::new(stringify!($name), $name, $status, $begins)$(.$method($arg))*),*]
@@ -80,6 +83,22 @@ pub(crate) const CASES: &[Case] = cases! {
     deadlock_many: 2, ASLEEP, then(&["goroutine 1 [chan receive]:\ncrash::programs::waits(...)\n", "\n\ngoroutine ", "waits(...)", "\n\ngoroutine ", "waits(...)", "\n\ngoroutine ", "waits(...)", "created by"]);
     deadlock_later: 2, ASLEEP, then(&["crash::programs::waits(...)"]);
     deadlock_after_procs: 2, ASLEEP;
+    deadlock_select: 2, ASLEEP, then(&["goroutine 1 [select]:\n"]);
+    deadlock_no_cases: 2, ASLEEP, then(&["goroutine 1 [select (no cases)]:\n"]);
+    deadlock_nil_cases: 2, ASLEEP, then(&["goroutine 1 [select]:\n"]);
+    deadlock_mutex: 2, ASLEEP, then(&["goroutine 1 [sync.Mutex.Lock]:\n"]);
+    deadlock_read: 2, ASLEEP, then(&["goroutine 1 [sync.RWMutex.RLock]:\n"]);
+    deadlock_write: 2, ASLEEP, then(&["goroutine 1 [sync.RWMutex.Lock]:\n"]);
+    deadlock_condvar: 2, ASLEEP, then(&["goroutine 1 [sync.Cond.Wait]:\n"]);
+    deadlock_semaphore: 2, ASLEEP, then(&["goroutine 1 [semacquire]:\n"]);
+    deadlock_timer_nobody_waits_for: 2, ASLEEP, then(&["crash::programs::waits(...)"]);
+    deadlock_of_thread_gone: 2, ASLEEP, then(&["crash::programs::waits(...)"]);
+    deadlock_after_panic: 2, ASLEEP, then(&["crash::programs::waits(...)"]), never(&["taken"]);
+    deadlock_in_deferred: 2, ASLEEP, then(&["goroutine 1 [chan receive]:\ncrash::programs::waits(...)"]);
+    no_deadlock_ticker: 0, "";
+    no_deadlock_timeout: 0, "";
+    no_deadlock_procs: 0, "";
+    no_deadlock_new_threads: 0, "";
     goexit_deadlock: 2, GONE;
     goexit_blocked: 2, ASLEEP, then(&["crash::programs::waits(...)"]), never(&["goroutine 1 "]);
     goexit_stopped_main: 2, GONE;
@@ -88,7 +107,28 @@ pub(crate) const CASES: &[Case] = cases! {
     no_deadlock_hog: 0, "";
     no_deadlock_blocked: 0, "";
     fatal_threads: 2, "runtime: program exceeds 0-thread limit\nfatal error: thread exhaustion\n\n", then(&["goroutine 1 [running]:\n", "crash::programs::fatal_threads::"]);
-    fatal_in_panic: 2, "", then(&["fatal error: thread exhaustion\n"]);
+    fatal_in_panic: 2, "panic: before\n\tfatal error: sync: unlock of unlocked mutex\n\ngoroutine ", then(&["[running]:\ncrash::programs::unlock_twice(...)\n", "created by "]);
+    fatal_in_panics: 2, "panic: outer [recovered]\n\tpanic: (dyn Any) 0x", then(&["\n\tfatal error: sync: unlock of unlocked mutex\n"]), never(&["never asked"]);
+    fatal_in_destructor: 2, "panic: in two\n\tlines\n\tfatal error: sync: unlock of unlocked mutex\n";
+    fatal_cannot_be_recovered: 2, "fatal error: sync: unlock of unlocked mutex\n\n", then(MARK);
+    fatal_wins_over_main: 2, "fatal error: sync: unlock of unlocked mutex\n\n", then(&["\ncrash::programs::unlock_twice(...)\n", "created by "]);
+    unlock_mutex: 2, "fatal error: sync: unlock of unlocked mutex\n\ngoroutine 1 [running]:\ncrash::programs::unlock_twice(...)\n";
+    runlock_rwlock: 2, "fatal error: sync: RUnlock of unlocked RWMutex\n\ngoroutine 1 [running]:\n";
+    unlock_rwlock: 2, "fatal error: sync: Unlock of unlocked RWMutex\n\ngoroutine 1 [running]:\n";
+    negative_group: 2, "panic: sync: negative WaitGroup counter\n\n", then(MARK);
+    closed_twice: 2, "panic: close of closed channel\n\n", then(MARK);
+    sent_to_closed: 2, "panic: send on closed channel\n\n", then(MARK);
+    closed_nil: 2, "panic: close of nil channel\n\n", then(MARK);
+    send_meets_close: 2, "panic: send on closed channel\n\n", then(MARK);
+    nested_in_destructor: 2, "panic: too small\n\n", then(&["crash::programs::deep_inside(...)\n\t", "crash::programs::nested_in_destructor::{{closure}}(...)\n"]), never(&["the inner one"]);
+    panic_in_hook: SIGNAL + 6, "", then(&["thread panicked while processing panic. aborting."]);
+    hook_replaced: 2, "hook: first\npanic: first\n\n", then(MARK2);
+    hook_before: 2, "hook before\npanic: in a goroutine\n\n", then(&["[running]:\ncrash::programs::hook_before::"]);
+    panics_while_parked: 2, "panic: after many parks\n\n", then(&["[running]:\ncrash::programs::panics_while_parked::"]);
+    panic_of_after_func: 2, "panic: late\n\n", then(&["[running]:\ncrash::programs::panic_of_after_func::"]);
+    unjoined_scope_panic: 101, "\nthread ", then(&["a scoped goroutine panicked"]), never(&["in a scope"]);
+    ten_at_once: 2, "panic: one of ten\n\n", then(&["[running]:\n"]);
+    seeds: 0, "", stdout("0 1 2 3 4 5 6 7 8 9 2 1 0 3 3 3 15 123 789 \n");
     quit: 2, "SIGQUIT: quit\n", then(&["\ngoroutine 1 [sleep]:\n", "crash::programs::quit::{{closure}}(...)", "\n\ngoroutine ", "[chan receive]:\ncrash::programs::waits(...)"]);
     quit_asleep: 2, "SIGQUIT: quit\n", then(&["\ngoroutine 1 [chan receive]:\ncrash::programs::waits(...)"]);
     quit_taken: 7, "";
@@ -97,6 +137,7 @@ pub(crate) const CASES: &[Case] = cases! {
 };
 
 pub(crate) const WITH_ENV: &[Case] = &[
+    Case::new(super::VERDICTS, super::verdicts::program, 2, ""),
     Case::new("level_none", str_value, 2, "panic: a text\n")
         .env(&[("GORT_TRACEBACK", "none")])
         .never(&["goroutine"]),

@@ -8,6 +8,7 @@
 
 mod cases;
 mod programs;
+mod verdicts;
 
 use std::process::{Command, ExitCode, Output};
 
@@ -32,6 +33,9 @@ struct Case {
 }
 
 const SIGNAL: i32 = 1000;
+
+/// The case that is many programs.
+const VERDICTS: &str = "verdicts";
 
 impl Case {
     const fn new(name: &'static str, program: fn(), status: i32, begins: &'static str) -> Self {
@@ -58,12 +62,20 @@ impl Case {
         self
     }
 
-    /// What is wrong, if anything.
-    fn check(&self) -> Result<(), String> {
-        let exe = std::env::current_exe().map_err(|e| e.to_string())?;
-        let mut command = Command::new(exe);
+    /// Makes a command one that runs the program.
+    fn prepare(&self, command: &mut Command) {
         command.env(PROGRAM, self.name).env_remove("RUST_BACKTRACE").env_remove("GORT_TRACEBACK");
         command.envs(self.env.iter().copied());
+    }
+
+    /// What is wrong, if anything.
+    fn check(&self) -> Result<(), String> {
+        if self.name == VERDICTS {
+            return verdicts::check(|command| self.prepare(command));
+        }
+        let exe = std::env::current_exe().map_err(|e| e.to_string())?;
+        let mut command = Command::new(exe);
+        self.prepare(&mut command);
         let output = command.output().map_err(|e| e.to_string())?;
         let stderr = renamed(&String::from_utf8_lossy(&output.stderr));
         self.judge(&output, &stderr).map_err(|fault| format!("{fault}\nstderr:\n{stderr}"))

@@ -1,5 +1,6 @@
 //! The programs. Where one comes from Go's own tests it has its name there.
 
+use gort::sync::RwLock;
 use gort::{Config, OnPanic, chan, func, go, run, runtime, spawn};
 use std::error::Error;
 use std::fmt;
@@ -290,6 +291,42 @@ programs! {
     }
     deadlock_later { run(|| { go(|| gort::time::sleep(Duration::from_millis(30))); waits(&chan(0)); }); }
     deadlock_after_procs { run(|| { runtime::gomaxprocs(4); runtime::gomaxprocs(1); waits(&chan(0)); }); }
+    deadlock_select { run(|| { let (a, b) = (chan::<()>(0), chan::<()>(0)); gort::select! { recv(a) -> _v => {} recv(b) -> _v => {} } }); }
+    deadlock_no_cases { run(|| { gort::select! {} }); }
+    deadlock_nil_cases { run(|| { let nil = gort::Chan::<()>::nil(); gort::select! { recv(nil) -> _v => {} } }); }
+    deadlock_mutex { run(|| { let m = gort::sync::Mutex::new(()); let _one = m.lock(); let _two = m.lock(); }); }
+    deadlock_read { run(|| { let m = RwLock::new(()); let _one = m.write(); let _two = m.read(); }); }
+    deadlock_write { run(|| { let m = RwLock::new(()); let _one = m.read(); let _two = m.write(); }); }
+    deadlock_condvar { run(|| { let m = gort::sync::Mutex::new(()); gort::sync::Condvar::new().wait(&mut m.lock()); }); }
+    deadlock_semaphore { run(|| gort::sync::Semaphore::new(0).acquire(1)); }
+    deadlock_timer_nobody_waits_for { run(|| { let _t = gort::time::Timer::new(Duration::from_secs(3600)); waits(&chan(0)); }); }
+    deadlock_of_thread_gone {
+        run(|| { std::thread::spawn(|| std::thread::sleep(Duration::from_millis(50))); waits(&chan(0)); });
+    }
+    deadlock_after_panic { run(|| { assert!(spawn(|| panic!("taken")).join().is_err()); waits(&chan(0)); }); }
+    deadlock_in_deferred { run(|| func::<()>(|f| { f.defer(|_| waits(&chan(0))); panic!("never told") })); }
+    no_deadlock_ticker { run(|| { let t = gort::time::Ticker::new(Duration::from_millis(20)); for _ in 0..3 { let _ = t.chan().recv(); } }); }
+    no_deadlock_timeout { run(|| assert!(chan::<()>(0).recv_timeout(Duration::from_millis(40)).is_err())); }
+    no_deadlock_procs {
+        run(|| {
+            let c = chan(0);
+            let d = c.clone();
+            go(move || {
+                for n in 0..40 { runtime::gomaxprocs(1 + n % 5); gort::time::sleep(Duration::from_micros(500)); }
+                d.send(());
+            });
+            let _ = c.recv();
+        });
+    }
+    no_deadlock_new_threads {
+        run(|| {
+            for _ in 0..30 {
+                let wg = gort::sync::WaitGroup::new();
+                for _ in 0..8 { wg.go(|| std::thread::sleep(Duration::from_millis(2))); }
+                wg.wait();
+            }
+        });
+    }
     goexit_deadlock { run(|| { go(|| ()); runtime::goexit() }); }
     goexit_blocked { run(|| { go(|| waits(&chan(0))); runtime::goexit() }); }
     goexit_stopped_main { run(|| { let _ = catch_unwind(|| runtime::goexit()); }); }
@@ -318,8 +355,120 @@ programs! {
         run(|| { let h = spawn(|| std::thread::sleep(Duration::from_millis(60))); h.join().unwrap(); });
     }
     fatal_threads { run(|| { gort::time::sleep(Duration::from_millis(1)); runtime::set_max_threads(0); }); }
-    fatal_in_panic { run(|| func::<()>(|f| { f.defer(|_| { gort::time::sleep(Duration::from_millis(1));
-runtime::set_max_threads(0); }); panic!("before") })); }
+    fatal_in_panic { crash(|| func::<()>(|f| { f.defer(|_| unlock_twice()); panic!("before") })); }
+    fatal_in_panics {
+        crash(|| func::<()>(|f| {
+            f.defer(|d| {
+                drop(d.recover());
+                func::<()>(|g| { g.defer(|_| unlock_twice()); panic_any(Box::<dyn Error + Send + Sync>::from(Bad("never asked"))) });
+            });
+            panic!("outer")
+        }));
+    }
+    fatal_in_destructor {
+        struct Unlocks;
+        impl Drop for Unlocks { fn drop(&mut self) { unlock_twice() } }
+        crash(|| { let _unlocks = Unlocks; panic!("in two\nlines") });
+    }
+    fatal_cannot_be_recovered {
+        crash(|| func::<()>(|f| { f.defer(|d| { drop(d.recover()); println!("recovered"); }); let _ = catch_unwind(unlock_twice); }));
+    }
+    fatal_wins_over_main {
+        run(|| {
+            let c = chan(0);
+            let d = c.clone();
+            go(move || { d.send(()); unlock_twice() });
+            let _ = c.recv();
+            for _ in 0..20 { std::thread::yield_now(); }
+            waits(&chan(0));
+        });
+    }
+    unlock_mutex { run(unlock_twice); }
+    runlock_rwlock {
+        run(|| {
+            let lock = RwLock::new(());
+            let guard = lock.read();
+            // SAFETY: none: this is the mistake. Nobody uses what the lock is for.
+            let again = unsafe { std::ptr::read(&raw const guard) };
+            drop(guard);
+            drop(again);
+        });
+    }
+    unlock_rwlock {
+        run(|| {
+            let lock = RwLock::new(());
+            let guard = lock.write();
+            // SAFETY: as above.
+            let again = unsafe { std::ptr::read(&raw const guard) };
+            drop(guard);
+            drop(again);
+        });
+    }
+    negative_group { crash(|| gort::sync::WaitGroup::new().done()); }
+    closed_twice { crash(|| { let c = chan::<()>(0); c.close(); c.close(); }); }
+    sent_to_closed { crash(|| { let c = chan(1); c.close(); c.send(()); }); }
+    closed_nil { crash(|| gort::Chan::<()>::nil().close()); }
+    send_meets_close { crash(|| { let c = chan(0); let d = c.clone(); go(move || d.close()); c.send(()); }); }
+    nested_in_destructor {
+        struct Catches;
+        impl Drop for Catches { fn drop(&mut self) { assert!(catch_unwind(|| panic!("the inner one")).is_err()); } }
+        crash(|| { let _catches = Catches; deep_inside(3) });
+    }
+    panic_in_hook {
+        run(|| {
+            std::panic::set_hook(Box::new(|_| panic!("a hook's own")));
+            go(|| panic!("first"));
+            waits(&chan(0));
+        });
+    }
+    hook_replaced {
+        run(|| {
+            std::panic::set_hook(Box::new(|info| eprintln!("hook: {}", info.payload().downcast_ref::<&str>().unwrap())));
+            go(|| panic!("first"));
+            waits(&chan(0));
+        });
+    }
+    hook_before {
+        std::panic::set_hook(Box::new(|_| eprintln!("hook before")));
+        run(|| {
+            assert!(catch_unwind(|| panic!("in main")).is_err());
+            go(|| panic!("in a goroutine"));
+            waits(&chan(0));
+        });
+    }
+    panics_while_parked {
+        crash(|| func::<()>(|f| {
+            f.defer(|_| for _ in 0..50 { gort::time::sleep(Duration::from_micros(100)); });
+            panic!("after many parks")
+        }));
+    }
+    panic_of_after_func { run(|| { gort::time::after_func(Duration::from_millis(1), || panic!("late")); waits(&chan(0)); }); }
+    unjoined_scope_panic { run(|| gort::scope(|s| { s.spawn(|| panic!("in a scope")); })); }
+    ten_at_once {
+        run(|| {
+            for _ in 0..10 { go(|| { runtime::gosched(); panic!("one of ten") }); }
+            waits(&chan(0));
+        });
+    }
+    seeds {
+        run(|| {
+            let text = std::cell::RefCell::new(String::new());
+            let say = |s: &dyn fmt::Display| text.borrow_mut().push_str(&format!("{s} "));
+            func::<()>(|f| for i in (0..10).rev() { f.defer(move |_| say(&i)); });
+            func::<()>(|f| for i in 0..3 { f.defer(move |_| say(&i)); });
+            let shared = std::cell::Cell::new(0);
+            func::<()>(|f| for i in 1..4 { f.defer(|_| say(&shared.get())); shared.set(i); });
+            say(&func(|f| { f.defer(|d| *d.result() += 5); 10 }));
+            let early = std::hint::black_box(true);
+            func::<()>(|f| {
+                f.defer(|_| say(&789));
+                say(&123);
+                if early { return; }
+                say(&456);
+            });
+            println!("{}", text.borrow());
+        });
+    }
     quit {
         run(|| {
             let c = chan(0);
@@ -373,6 +522,16 @@ unsafe extern "C" {
     fn libc_signal(signal: i32, handler: usize) -> usize;
     fn getpid() -> i32;
     fn kill(pid: i32, signal: i32) -> i32;
+}
+
+/// What a guard copied by mistake does.
+fn unlock_twice() {
+    let mutex = gort::sync::Mutex::new(());
+    let guard = mutex.lock();
+    // SAFETY: none: this is the mistake. Nobody uses what the lock is for.
+    let again = unsafe { std::ptr::read(&raw const guard) };
+    drop(guard);
+    drop(again);
 }
 
 fn quit_self() {
