@@ -42,7 +42,7 @@ mod g;
 #[cfg(not(any(loom, shuttle)))]
 mod panic;
 #[cfg(not(any(loom, shuttle)))]
-mod stack;
+pub mod stack;
 #[cfg(not(any(loom, shuttle)))]
 mod switch;
 #[cfg(not(any(loom, shuttle)))]

@@ -71,7 +71,7 @@ impl std::error::Error for StartError {}
 pub struct Config {
     procs: Option<usize>,
     max_stack: usize,
-    ladder: Vec<(usize, usize)>,
+    ladder: Option<Vec<(usize, usize)>>,
     max_threads: usize,
     on_panic: OnPanic,
     on_overflow: OnOverflow,
@@ -83,7 +83,7 @@ impl Default for Config {
         Self {
             procs: None,
             max_stack: DEFAULT_MAX_STACK,
-            ladder: Ladder::DEFAULT.to_vec(),
+            ladder: None,
             max_threads: DEFAULT_MAX_THREADS,
             on_panic: OnPanic::default(),
             on_overflow: OnOverflow::Fatal,
@@ -106,7 +106,10 @@ impl Config {
         self
     }
 
-    /// Cap of a goroutine's stack in bytes. Default: 1 GiB on 64-bit targets, 250 MB on 32-bit.
+    /// Cap of a goroutine's stack in bytes, the sum of its segments; rounded up to a power of two.
+    /// Default: 1 GiB on 64-bit targets, 250 MB on 32-bit. [`Builder::stack_size`](crate::Builder::stack_size)
+    /// sets another one for a goroutine, [`runtime::set_max_stack`](crate::runtime::set_max_stack)
+    /// for those started later.
     pub fn max_stack(mut self, bytes: usize) -> Self {
         self.max_stack = bytes;
         self
@@ -114,10 +117,13 @@ impl Config {
 
     /// Address space reserved for each stack: pairs of (goroutines alive up to, bytes), the last
     /// pair serving all beyond; sizes are rounded up to powers of two and cut at the cap. At most
-    /// four rungs. Default on 64-bit: 1 GiB for the first 16,384, 64 MiB up to 131,072, 256 KiB
-    /// beyond (page tables cost 8.2, 4.3 and 0.5 KB for each).
+    /// four rungs. Default on 64-bit: the cap, 1 GiB, for the first 16,384, 64 MiB up to 131,072,
+    /// 256 KiB beyond (page tables cost 8.2, 4.3 and 0.5 KB for each).
+    ///
+    /// A stack on a lower rung reaches the cap by [`stack::ensure`](crate::stack::ensure). When one
+    /// overflows, goroutines started at the same place get the largest rung from then on.
     pub fn stack_ladder(mut self, rungs: &[(usize, usize)]) -> Self {
-        self.ladder = rungs.to_vec();
+        self.ladder = Some(rungs.to_vec());
         self
     }
 
@@ -199,7 +205,11 @@ impl Config {
         if let mode @ (ThreadLocals::PerGoroutine | ThreadLocals::Pinned) = self.thread_locals {
             return Err(format!("thread-locals cannot be {mode:?} yet"));
         }
-        let ladder = Ladder::new(&self.ladder, self.max_stack).map_err(|e| e.0)?;
+        let ladder = match &self.ladder {
+            Some(steps) => Ladder::new(steps, self.max_stack),
+            None => Ladder::default_for(self.max_stack),
+        };
+        let ladder = ladder.map_err(|e| e.0)?;
         Ok(Settings {
             procs: self.procs.or_else(crate::sys::cpu::procs_from_env),
             max_stack: self.max_stack,

@@ -234,8 +234,9 @@ impl Builder {
         self
     }
 
-    /// How large the stack can become, in bytes, at least; guard and control block come on top, and
-    /// the sum is rounded up to a power of two.
+    /// How large the stack can become, in bytes, rounded up to a power of two. It is this goroutine's
+    /// [`limit`](crate::stack::limit), in place of [`Config::max_stack`](crate::Config::max_stack),
+    /// and reserved in one piece.
     pub fn stack_size(mut self, max_bytes: usize) -> Self {
         self.stack_size = Some(max_bytes);
         self
@@ -269,9 +270,8 @@ impl Builder {
 
 /// The size class for a stack of `bytes`.
 fn class_of(bytes: usize) -> io::Result<u8> {
-    let max = crate::sched::boot::settings().max_stack;
-    let class = stack::class_for(bytes.saturating_add(stack::OVERHEAD));
-    class.filter(|_| bytes <= max).ok_or_else(|| {
+    let max = crate::sched::cap::max_stack();
+    stack::class_for(bytes).filter(|_| bytes <= max).ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::InvalidInput,
             format!("stack_size {bytes} exceeds Config::max_stack, {max}"),

@@ -6,6 +6,7 @@ mod go;
 mod join;
 pub mod runtime;
 mod scope;
+pub(crate) mod stack;
 
 pub use blocking::{blocking, blocking_long};
 pub use config::{Config, OnOverflow, OnPanic, StartError, ThreadLocals, run};

@@ -129,6 +129,24 @@ pub fn unlock_os_thread() {
     sched::unlock_os_thread();
 }
 
+/// Sets the cap of a goroutine's stack in bytes and returns the previous one (Go's
+/// `debug.SetMaxStack`). Goroutines started from now on have it, and
+/// [`stack::ensure`](crate::stack::ensure) obeys it at once; what a goroutine already has stays
+/// usable. At least 64 KiB.
+///
+/// ```
+/// gort::run(|| {
+///     let before = gort::runtime::set_max_stack(1 << 20);
+///     let h = gort::spawn(gort::stack::limit);
+///     assert_eq!(h.join().unwrap(), 1 << 20);
+///     assert_eq!(gort::runtime::set_max_stack(before), 1 << 20);
+/// });
+/// ```
+pub fn set_max_stack(bytes: usize) -> usize {
+    crate::panic::ensure_started();
+    sched::cap::set_max_stack(bytes)
+}
+
 /// Sets the limit of OS threads and returns the previous one. A limit below what exists ends the
 /// process (Go).
 pub fn set_max_threads(n: usize) -> usize {

@@ -36,6 +36,17 @@ impl GRef {
     fn arg(self) -> *mut () {
         self.as_ptr().as_ptr().cast()
     }
+
+    /// The address that goroutines of one closure type have in common: where they are started.
+    #[inline]
+    pub(crate) fn site<F: FnOnce()>() -> usize {
+        (call::<F> as *const ()).addr()
+    }
+
+    /// The `site` of the closure it runs, or ran last.
+    pub(crate) fn start_site(self) -> usize {
+        self.start.get().map_or(0, |start| (start as *const ()).addr())
+    }
 }
 
 /// Calls the closure stored at `closure`.
@@ -56,7 +67,8 @@ unsafe extern "C" fn enter(g: *mut (), _carrier: usize) -> usize {
     let g = std::ptr::NonNull::new(g.cast::<super::G>()).expect("prepare passed the block");
     // SAFETY: `prepare` passed the address of this goroutine's control block.
     let g = unsafe { GRef::from_ptr(g) };
-    let start: Start = g.start.take().expect("a goroutine is resumed after it was prepared");
+    // It stays: it tells where the goroutine was started.
+    let start: Start = g.start.get().expect("a goroutine is resumed after it was prepared");
     // SAFETY: `start` was made for the closure that `closure` points to.
     unsafe { start(g.closure.get()) };
     Stop::exited()

@@ -22,7 +22,7 @@ pub(crate) use status::{State, Status};
 pub(crate) use stop::{Stop, suspend_parked};
 pub(crate) use wait::WaitReason;
 
-use crate::stack::Slot;
+use crate::stack::{Segments, Slot};
 use crate::switch::{Context, Saved};
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
@@ -61,7 +61,8 @@ pub(crate) struct G {
     pub(crate) reason: Cell<WaitReason>,
     /// When that park began, in the monitor's seconds.
     pub(crate) since: Cell<u32>,
-    /// Which free list it returns to: a rung of the ladder, or [`OFF_LADDER`].
+    /// Which free list it returns to: a rung of the ladder, or that of its size class if it is
+    /// [`OFF_LADDER`] or [`AT_CAP`].
     pub(crate) rung: Cell<u8>,
     /// Marks the goroutine that `run` waits for.
     pub(crate) is_main: Cell<bool>,
@@ -83,6 +84,8 @@ pub(crate) struct G {
     closure: Cell<*mut ()>,
     /// Its memory.
     pub(crate) slot: Slot,
+    /// The further segments its stack has; its own, and the scavenger's that holds it.
+    pub(crate) segments: Segments,
     /// What the panic hook saw of the panic under way; taken by whoever catches it.
     pub(crate) panic: Cell<Option<Box<dyn Any + Send>>>,
     /// How far its goexit has come.
@@ -102,6 +105,8 @@ const LINE: usize = 64;
 
 /// `G::rung` of a goroutine whose stack size was chosen by `Builder::stack_size`.
 pub(crate) const OFF_LADDER: u8 = u8::MAX;
+/// `G::rung` of a goroutine whose stack is as large as a cap that was set while the program runs.
+pub(crate) const AT_CAP: u8 = u8::MAX - 1;
 
 impl std::fmt::Debug for G {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -157,6 +162,7 @@ impl GRef {
             start: Cell::new(None),
             closure: Cell::new(std::ptr::null_mut()),
             slot,
+            segments: Segments::none(),
             panic: Cell::new(None),
             goexit: Cell::new(Stage::None),
             spare: Cell::new(std::ptr::null_mut()),
@@ -229,6 +235,18 @@ impl GRef {
         // SAFETY: the context is only read. The caller holds the world stopped, or is about to end
         // the process and lives with registers that are out of date.
         unsafe { (*self.ctx.get()).saved() }
+    }
+
+    /// The memory it runs on: its own slot, or a further segment. For the goroutine itself, for a
+    /// fault handler on it, and for who holds it.
+    #[inline]
+    pub(crate) fn stack(self) -> Slot {
+        self.segments.slot().unwrap_or(self.slot)
+    }
+
+    /// All of the memory it has frames on, innermost first. As [`stack`](Self::stack).
+    pub(crate) fn stacks(&self) -> impl Iterator<Item = Slot> {
+        self.segments.chain().chain(std::iter::once(self.slot))
     }
 
     /// Leaves the goroutine's stack; returns the carrier that resumed it.

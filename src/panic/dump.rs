@@ -16,6 +16,9 @@ use std::sync::atomic::Ordering;
 /// How often a crash tries to stop the world before it goes on without, and lives with what it gets.
 const TRIES: u32 = 50;
 
+/// More segments than a stack has, unless it changes while it is read.
+const MOST_SEGMENTS: usize = 10_000;
+
 /// What is noted of a goroutine.
 struct Noted {
     id: u64,
@@ -88,7 +91,8 @@ fn note(g: GRef, unwinder: &mut Unwinder) -> Noted {
     if state != State::Running
         && let Some(saved) = g.saved()
     {
-        unwinder.walk(saved, g.slot.limit..g.slot.top, |pc| frames.push(pc));
+        let stacks = g.stacks().take(MOST_SEGMENTS).map(|slot| slot.limit..slot.top);
+        unwinder.walk(saved, stacks, |pc| frames.push(pc));
     }
     Noted {
         id: g.id.get(),

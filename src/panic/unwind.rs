@@ -6,7 +6,8 @@
 //! once: parked goroutines share most of theirs.
 //!
 //! A stack may change while it is read (a crash cannot always stop everybody), so every address is
-//! checked to lie in the goroutine's own memory and each frame to lie above the one before.
+//! checked to lie in the goroutine's own memory, and each frame to lie above the one before or on a
+//! segment further out.
 
 use crate::switch::Saved;
 use crate::sys::modules::{self, Module};
@@ -67,28 +68,34 @@ impl Unwinder {
         Self { modules, context: UnwindContext::new(), steps: HashMap::new() }
     }
 
-    /// Calls `each` with the address in every frame, innermost first, until it says false.
+    /// Calls `each` with the address in every frame, innermost first, until it says false. `stacks`
+    /// is the memory the frames lie on, the innermost's first.
     pub(super) fn walk(
         &mut self,
         from: Saved,
-        stack: Range<usize>,
+        mut stacks: impl Iterator<Item = Range<usize>>,
         mut each: impl FnMut(usize) -> bool,
     ) {
         let Saved { mut pc, mut sp, mut fp } = from;
+        let Some(mut stack) = stacks.find(|stack| stack.contains(&sp)) else { return };
         // The first address is no return address: the instruction is that of the call itself.
         let mut at = pc;
         while pc != 0 && each(pc) {
             let Some(step) = self.step(at) else { return };
             let base = if step.from_fp { fp } else { sp };
             let cfa = base.wrapping_add_signed(step.offset as isize);
+            if !(stack.start..=stack.end).contains(&cfa) {
+                // The caller's frame lies on the segment that was left for this one.
+                let Some(outer) = stacks.find(|stack| stack.contains(&cfa)) else { return };
+                stack = outer;
+            } else if cfa <= sp {
+                return;
+            }
             let read = |offset: i64| read(cfa.wrapping_add_signed(offset as isize), &stack);
             let Some(caller) = read(step.ra) else { return };
             if let Some(offset) = step.fp {
                 let Some(saved) = read(offset) else { return };
                 fp = saved;
-            }
-            if cfa <= sp || cfa > stack.end {
-                return;
             }
             (pc, at, sp) = (caller, caller.wrapping_sub(1), cfa);
         }

@@ -19,6 +19,7 @@ use super::task::Task;
 use super::{p_at, ready};
 use crate::base::claim::{Claim, Ended};
 use crate::base::fatal::fatal;
+use crate::g::GRef;
 use crate::timer::{Item, Place};
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
@@ -188,9 +189,9 @@ impl Ringer {
     }
 
     /// Starts a goroutine that runs `f`, which must catch its panics.
-    pub(crate) fn go(&mut self, f: impl FnOnce() + Send + 'static) {
+    pub(crate) fn go<F: FnOnce() + Send + 'static>(&mut self, f: F) {
         let options = spawn::Options::default();
-        let g = spawn::dead(Some(self.p), &options).unwrap_or_else(|e| {
+        let g = spawn::dead(Some(self.p), &options, GRef::site::<F>()).unwrap_or_else(|e| {
             fatal(format_args!("cannot create a timer's goroutine: {}", e.describe()))
         });
         // SAFETY: `dead` gave us the goroutine, and `f` borrows nothing.

@@ -44,7 +44,7 @@ impl Default for Settings {
         Self {
             procs: sys::cpu::procs_from_env(),
             max_stack: DEFAULT_MAX_STACK,
-            ladder: Ladder::new(Ladder::DEFAULT, DEFAULT_MAX_STACK).expect("a usable ladder"),
+            ladder: Ladder::default_for(DEFAULT_MAX_STACK).expect("a usable ladder"),
             max_threads: super::DEFAULT_MAX_THREADS,
             crash_on_panic: true,
         }
@@ -161,7 +161,7 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     if let Some(p) = p {
         m.acquire(p);
     }
-    let g = match dead(p, &options) {
+    let g = match dead(p, &options, 0) {
         Ok(g) => g,
         Err(e) => {
             step_down(m);

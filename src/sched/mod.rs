@@ -11,6 +11,7 @@
 //! | `park.rs` `ready.rs` `task.rs` | the two verbs, and who waits |
 //! | `runnable.rs` `birth.rs` `reserve.rs` | what queues hold; crowds that have not started |
 //! | `spawn.rs` `join.rs` `goexit.rs` | birth, death, results |
+//! | `cap.rs` `grow.rs` | how large stacks may become, and which rung a new one gets; further segments |
 //! | `alarm.rs` `clock.rs` | what timers do; who sleeps until the next one |
 //! | `world.rs` | stop-the-world, GOMAXPROCS |
 //! | `threads.rs` `locked.rs` | who clones threads, their limit; LockOSThread |
@@ -36,6 +37,8 @@ mod blocking;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) mod boot;
 #[cfg(not(any(loom, shuttle)))]
+pub(crate) mod cap;
+#[cfg(not(any(loom, shuttle)))]
 mod chores;
 #[cfg(not(any(loom, shuttle)))]
 mod clock;
@@ -47,6 +50,8 @@ mod deadlock;
 mod find;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) mod goexit;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod grow;
 #[cfg(not(any(loom, shuttle)))]
 mod idle;
 #[cfg(not(any(loom, shuttle)))]

@@ -62,12 +62,13 @@ pub(super) fn reserve(p: &P) -> Result<Reserved, Exhausted> {
             continue;
         }
         let dead = match stack::guard_kind() {
-            GuardKind::Mprotect => create(Some(p), rung, of.class, made).map(Some),
-            GuardKind::Madvise => stack::promise(of.class, BATCH.min(of.share - made)).map(|n| {
-                SCHED.made[rung].fetch_add(n, Ordering::Relaxed);
-                here.set(n - 1);
-                None
-            }),
+            GuardKind::Mprotect => create(Some(p), rung, *of, made).map(Some),
+            GuardKind::Madvise => stack::promise(of.kind, of.class, BATCH.min(of.share - made))
+                .map(|n| {
+                    SCHED.made[rung].fetch_add(n, Ordering::Relaxed);
+                    here.set(n - 1);
+                    None
+                }),
         };
         match dead {
             Ok(dead) => return Ok(Reserved { dead, rung: rung as u8 }),
@@ -105,7 +106,8 @@ pub(super) fn settle(p: &P, reserved: Reserved) -> GRef {
 /// Makes the promised goroutine.
 #[cold]
 fn keep(rung: usize) -> GRef {
-    match stack::fresh_promised(boot::ladder().rungs()[rung].class) {
+    let of = boot::ladder().rungs()[rung];
+    match stack::fresh_promised(of.kind, of.class) {
         // SAFETY: the slot is fresh and ours.
         Ok(slot) => unsafe { GRef::create(slot, rung as u8) },
         Err(e) => fatal(format_args!("out of memory for a goroutine's stack: {}", e.describe())),
@@ -115,7 +117,8 @@ fn keep(rung: usize) -> GRef {
 #[cold]
 fn give_back(p: &P, rung: usize, n: usize) {
     p.promises[rung].set(p.promises[rung].get() - n);
-    stack::unpromise(boot::ladder().rungs()[rung].class, n);
+    let of = boot::ladder().rungs()[rung];
+    stack::unpromise(of.kind, of.class, n);
     SCHED.made[rung].fetch_sub(n, Ordering::Relaxed);
 }
 

@@ -10,10 +10,10 @@ use super::m::M;
 use super::p::{self, P};
 use super::ready::{submit_global, submit_local, submit_runnable};
 use super::runnable::Runnable;
-use super::{SCHED, boot, idle, park};
+use super::{SCHED, boot, cap, idle, park};
 use crate::base::atomic::Ordering;
 use crate::g::{G, GRef, OFF_LADDER, Site, State};
-use crate::stack::{self, Exhausted, MAX_RUNGS};
+use crate::stack::{self, Exhausted, Kind, MAX_RUNGS, Rung};
 use std::ptr::NonNull;
 
 /// How far ahead in the free list goroutines are prefetched: a spawn is shorter than a miss.
@@ -69,9 +69,11 @@ impl Options {
 pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, Exhausted> {
     let m = current();
     let p = m.and_then(|m| m.enter().or_else(|| idle::regain(m)));
-    let place = match p.filter(|p| options.is_plain() && Birth::fits::<F>() && p.is_crowded()) {
+    let site = GRef::site::<F>();
+    let crowd = |p: &&P| options.is_plain() && Birth::fits::<F>() && p.is_crowded();
+    let place = match p.filter(|p| crowd(p) && !cap::is_special(site)) {
         Some(p) => Birth::place(p),
-        None => dead(p, &options).map(Place::Stack),
+        None => dead(p, &options, site).map(Place::Stack),
     };
     let place = match place {
         Ok(place) => place,
@@ -111,15 +113,15 @@ pub(crate) unsafe fn spawn<F: FnOnce()>(options: Options, f: F) -> Result<u64, E
     Ok(id)
 }
 
-/// A dead goroutine for the caller to prepare.
+/// A dead goroutine for the caller to prepare, for a closure with that `site`.
 ///
 /// # Errors
 /// [`Exhausted`] when no stack can be had.
 #[inline]
-pub(super) fn dead(p: Option<&P>, options: &Options) -> Result<GRef, Exhausted> {
+pub(super) fn dead(p: Option<&P>, options: &Options, site: usize) -> Result<GRef, Exhausted> {
     match &options.choice {
         Some(choice) if let Some(class) = choice.class => take_off_ladder(class),
-        _ => take(p),
+        _ => take(p, site),
     }
 }
 
@@ -157,10 +159,19 @@ fn parent(m: Option<&'static M>) -> u64 {
 
 /// A dead goroutine of the lowest rung that has one.
 #[inline]
-fn take(p: Option<&P>) -> Result<GRef, Exhausted> {
+fn take(p: Option<&P>, site: usize) -> Result<GRef, Exhausted> {
     let ladder = boot::ladder();
+    let first = match cap::plan() {
+        Ok(first) => first,
+        Err(instead) => return instead,
+    };
     let mut refused = None;
-    for (rung, of) in ladder.rungs().iter().enumerate() {
+    for (rung, of) in ladder.rungs().iter().enumerate().skip(first) {
+        if rung > 0
+            && let Some(g) = cap::beyond_share(p, site)
+        {
+            return Ok(g);
+        }
         let free = match p {
             Some(p) => p.free[rung].pop(&SCHED.free[rung]),
             None => SCHED.free[rung].pop(),
@@ -177,7 +188,7 @@ fn take(p: Option<&P>) -> Result<GRef, Exhausted> {
         if made >= of.share {
             continue;
         }
-        match create(p, rung, of.class, made) {
+        match create(p, rung, *of, made) {
             Ok(g) => return Ok(g),
             Err(e) => {
                 // The next rung needs less; this one is not tried again before that one ends.
@@ -188,20 +199,19 @@ fn take(p: Option<&P>) -> Result<GRef, Exhausted> {
     Err(refused.unwrap_or_else(Exhausted::every_rung))
 }
 
-/// Makes new goroutines of a rung: one to return, the rest of the batch for the free list.
+/// Makes new goroutines of a rung, of which there are `made`: one to return, the rest of the batch for
+/// the free list.
+///
+/// # Errors
+/// [`Exhausted`] when not even one can be had.
 #[cold]
-pub(super) fn create(
-    p: Option<&P>,
-    rung: usize,
-    class: u8,
-    made: usize,
-) -> Result<GRef, Exhausted> {
+pub(super) fn create(p: Option<&P>, rung: usize, of: Rung, made: usize) -> Result<GRef, Exhausted> {
     // SAFETY: the slot is fresh and ours.
-    let first = unsafe { GRef::create(stack::fresh(class)?, rung as u8) };
+    let first = unsafe { GRef::create(stack::fresh(of.kind, of.class)?, rung as u8) };
     let batch = if p.is_some() { (made / 4).clamp(1, BATCH) } else { 1 };
     let mut count = 1;
     while count < batch {
-        let Ok(slot) = stack::fresh(class) else { break };
+        let Ok(slot) = stack::fresh(of.kind, of.class) else { break };
         // SAFETY: as above.
         let g = unsafe { GRef::create(slot, rung as u8) };
         free(p, rung, g.as_ptr());
@@ -225,10 +235,21 @@ fn free(p: Option<&P>, rung: usize, g: NonNull<G>) {
 fn take_off_ladder(class: u8) -> Result<GRef, Exhausted> {
     if let Some(g) = SCHED.off_ladder[class as usize].pop() {
         // SAFETY: free lists hold only GRefs.
-        return Ok(unsafe { GRef::from_ptr(g) });
+        let g = unsafe { GRef::from_ptr(g) };
+        g.rung.set(OFF_LADDER);
+        return Ok(g);
     }
+    create_off_ladder(class, OFF_LADDER)
+}
+
+/// Makes a goroutine with a stack of its own class. `rung` says what for.
+///
+/// # Errors
+/// [`Exhausted`] when it cannot be had.
+pub(super) fn create_off_ladder(class: u8, rung: u8) -> Result<GRef, Exhausted> {
+    let slot = stack::fresh(Kind::Roomy, class)?;
     // SAFETY: the slot is fresh and ours.
-    Ok(unsafe { GRef::create(stack::fresh(class)?, OFF_LADDER) })
+    Ok(unsafe { GRef::create(slot, rung) })
 }
 
 /// Every goroutine there is at some moment during the call.

@@ -1,6 +1,6 @@
 //! Size classes and the mappings their slots are carved from.
 //!
-//! Class `k` has slots that reserve `2^k` bytes. A class maps chunks, the first of a few slots and
+//! Class `k` is for stacks of `2^k` bytes. A class maps chunks, the first of a few slots and
 //! each later one twice as large; when a large chunk is refused (RLIMIT_AS, overcommit, a small
 //! address space) it tries smaller ones down to a single slot before it reports [`Exhausted`], and
 //! the ladder then steps down a rung.
@@ -26,9 +26,23 @@ const LARGEST_CHUNK: usize = 16_384;
 /// Neighbouring slots' tops differ by this much more than the power of two, so that they do not
 /// share second-level cache sets and page-table cache lines.
 const STAGGER: usize = PAGE;
+/// What a roomy slot has above its stack's full size, for a control block and its like.
+const HEAD: usize = 4 * PAGE;
 /// Bytes by which tops differ within a page, and how many different ones there are.
 const COLOUR: usize = 128;
 const COLOURS: usize = 12;
+
+/// What a slot is for; decides how it is laid out, and who finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A goroutine's stack that takes `2^k` bytes of addresses with everything: for crowds, where
+    /// page tables count.
+    Dense = 0,
+    /// A goroutine's stack that can become `2^k` bytes; a wide guard and the rest lie beside that.
+    Roomy = 1,
+    /// A further segment, laid out as a roomy one. No control block lies in it.
+    Segment = 2,
+}
 
 /// Memory for one goroutine. See the drawing in the room's head.
 #[derive(Clone, Copy, Debug)]
@@ -64,10 +78,19 @@ impl Exhausted {
     }
 }
 
-struct Chunk {
-    map: MmapMut,
-    slots: usize,
+/// The slots of one mapping: enough to compute each.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    start: usize,
+    kind: Kind,
+    class: u8,
     taken: usize,
+}
+
+struct Chunk {
+    _map: MmapMut,
+    slots: usize,
+    row: Row,
 }
 
 #[derive(Default)]
@@ -84,10 +107,10 @@ impl Class {
     const EMPTY: Self = Self { chunks: Vec::new(), first: 0, left: 0, promised: 0 };
 
     /// Maps another chunk unless an unpromised slot is left.
-    fn make_room(&mut self, class: u8) -> Result<(), Exhausted> {
+    fn make_room(&mut self, kind: Kind, class: u8) -> Result<(), Exhausted> {
         if self.left == self.promised {
             let previous = self.chunks.last().map_or(0, |c| c.slots);
-            let chunk = map_chunk(class, previous)
+            let chunk = map_chunk(kind, class, previous)
                 .map_err(|error| Exhausted { bytes: class_bytes(class), error })?;
             self.left += chunk.slots;
             self.chunks.push(chunk);
@@ -96,32 +119,34 @@ impl Class {
     }
 
     /// Takes a slot; one is left.
-    fn take(&mut self, class: u8) -> Slot {
-        while self.chunks[self.first].taken == self.chunks[self.first].slots {
+    fn take(&mut self) -> Slot {
+        while self.chunks[self.first].row.taken == self.chunks[self.first].slots {
             self.first += 1;
         }
         let chunk = &mut self.chunks[self.first];
-        chunk.taken += 1;
+        chunk.row.taken += 1;
         self.left -= 1;
-        slot_at(class, chunk, chunk.taken - 1)
+        chunk.row.slot(chunk.row.taken - 1)
     }
 }
 
-static TABLE: [Lock<Class>; CLASSES] = [const { Lock::new(Class::EMPTY) }; CLASSES];
+static TABLE: [[Lock<Class>; CLASSES]; 3] =
+    [const { [const { Lock::new(Class::EMPTY) }; CLASSES] }; 3];
 
-/// Smallest class whose slots reserve at least `bytes`; `None` beyond the largest.
+/// Smallest class for stacks of at least `bytes`; `None` beyond the largest.
 pub(crate) fn class_for(bytes: usize) -> Option<u8> {
     let log2 = bytes.max(1 << MIN_LOG2).checked_next_power_of_two()?.trailing_zeros() as usize;
     (log2 - MIN_LOG2 < CLASSES).then_some((log2 - MIN_LOG2) as u8)
 }
 
-/// Bytes a slot of the class reserves, guard included.
+/// Bytes of a stack of the class: `2^k`.
 pub(crate) fn class_bytes(class: u8) -> usize {
     1 << (class as usize + MIN_LOG2)
 }
 
-fn stride(class: u8) -> usize {
-    class_bytes(class) + STAGGER
+fn stride(kind: Kind, class: u8) -> usize {
+    let beside = if kind == Kind::Dense { 0 } else { guard::WIDE + HEAD };
+    class_bytes(class) + beside + STAGGER
 }
 
 /// Where the first slot lies in a chunk. Large slots begin in the middle of a 2 MiB page-table
@@ -130,22 +155,26 @@ fn lead(class: u8) -> usize {
     if class_bytes(class) >= 2 << 20 { 1 << 20 } else { 0 }
 }
 
-fn slot_at(class: u8, chunk: &Chunk, index: usize) -> Slot {
-    let base = chunk.map.as_ptr().expose_provenance() + lead(class) + index * stride(class);
-    let limit = base + guard::guard_len(class_bytes(class));
-    let top = base + stride(class) - (index % COLOURS) * COLOUR;
-    Slot { base, limit, top, class }
+impl Row {
+    fn slot(&self, index: usize) -> Slot {
+        let Self { kind, class, .. } = *self;
+        let base = self.start + lead(class) + index * stride(kind, class);
+        let guard =
+            if kind == Kind::Dense { guard::dense_len(class_bytes(class)) } else { guard::WIDE };
+        let top = base + stride(kind, class) - (index % COLOURS) * COLOUR;
+        Slot { base, limit: base + guard, top, class }
+    }
 }
 
 /// A slot never used before, guarded, its pages untouched.
 ///
 /// # Errors
 /// [`Exhausted`] when not even a single slot of the class can be mapped or guarded.
-pub(crate) fn fresh(class: u8) -> Result<Slot, Exhausted> {
+pub(crate) fn fresh(kind: Kind, class: u8) -> Result<Slot, Exhausted> {
     let slot = {
-        let mut table = TABLE[class as usize].lock();
-        table.make_room(class)?;
-        table.take(class)
+        let mut table = TABLE[kind as usize][class as usize].lock();
+        table.make_room(kind, class)?;
+        table.take()
     };
     guarded(slot)
 }
@@ -155,28 +184,28 @@ pub(crate) fn fresh(class: u8) -> Result<Slot, Exhausted> {
 ///
 /// # Errors
 /// [`Exhausted`] when not even a single slot can be mapped.
-pub(crate) fn promise(class: u8, n: usize) -> Result<usize, Exhausted> {
-    let mut table = TABLE[class as usize].lock();
-    table.make_room(class)?;
+pub(crate) fn promise(kind: Kind, class: u8, n: usize) -> Result<usize, Exhausted> {
+    let mut table = TABLE[kind as usize][class as usize].lock();
+    table.make_room(kind, class)?;
     let n = n.min(table.left - table.promised);
     table.promised += n;
     Ok(n)
 }
 
 /// Gives `n` promises back.
-pub(crate) fn unpromise(class: u8, n: usize) {
-    TABLE[class as usize].lock().promised -= n;
+pub(crate) fn unpromise(kind: Kind, class: u8, n: usize) {
+    TABLE[kind as usize][class as usize].lock().promised -= n;
 }
 
 /// As [`fresh`], for one promise.
 ///
 /// # Errors
 /// [`Exhausted`] when the system has no memory for the guard's page tables.
-pub(crate) fn fresh_promised(class: u8) -> Result<Slot, Exhausted> {
+pub(crate) fn fresh_promised(kind: Kind, class: u8) -> Result<Slot, Exhausted> {
     let slot = {
-        let mut table = TABLE[class as usize].lock();
+        let mut table = TABLE[kind as usize][class as usize].lock();
         table.promised -= 1;
-        table.take(class)
+        table.take()
     };
     guarded(slot)
 }
@@ -191,16 +220,18 @@ fn guarded(slot: Slot) -> Result<Slot, Exhausted> {
     }
 }
 
-fn map_chunk(class: u8, previous: usize) -> io::Result<Chunk> {
+fn map_chunk(kind: Kind, class: u8, previous: usize) -> io::Result<Chunk> {
     let most = (width::LARGEST_CHUNK_BYTES / class_bytes(class)).clamp(1, LARGEST_CHUNK);
     let mut slots = (previous * 2).max(FIRST_CHUNK).min(most);
     loop {
-        let len = lead(class) + slots * stride(class);
+        let len = lead(class) + slots * stride(kind, class);
         match map_with_room_to_spare(len) {
             Ok(map) => {
+                let start = map.as_ptr().expose_provenance();
                 // SAFETY: the mapping is ours, and advice does not change its contents.
-                unsafe { mem::no_huge_pages(map.as_ptr().addr(), len) };
-                return Ok(Chunk { map, slots, taken: 0 });
+                unsafe { mem::no_huge_pages(start, len) };
+                let row = Row { start, kind, class, taken: 0 };
+                return Ok(Chunk { _map: map, slots, row });
             }
             Err(e) if slots == 1 => return Err(e),
             Err(_) => slots /= 2,
@@ -218,19 +249,44 @@ fn map_with_room_to_spare(len: usize) -> io::Result<MmapMut> {
     map
 }
 
-/// Calls `f` with every slot ever handed out, class by class, oldest first. A slot handed out a
-/// moment ago may not have been written yet (its memory reads as zeroes).
-pub(crate) fn each_slot(mut f: impl FnMut(Slot)) {
-    for class in 0..CLASSES as u8 {
-        let chunks = TABLE[class as usize].lock().chunks.len();
-        for i in 0..chunks {
-            let taken = TABLE[class as usize].lock().chunks[i].taken;
-            for index in 0..taken {
-                let slot = slot_at(class, &TABLE[class as usize].lock().chunks[i], index);
-                f(slot);
+/// A walk over every goroutine's slot ever handed out, class by class, oldest first. A slot handed
+/// out a moment ago may not have been written yet (its memory reads as zeroes).
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// Numbers the classes of both kinds of stacks.
+    class: usize,
+    chunk: usize,
+    index: usize,
+    row: Option<Row>,
+}
+
+impl Iterator for Walk {
+    type Item = Slot;
+
+    fn next(&mut self) -> Option<Slot> {
+        loop {
+            if let Some(row) = self.row {
+                if self.index < row.taken {
+                    self.index += 1;
+                    return Some(row.slot(self.index - 1));
+                }
+                (self.chunk, self.index, self.row) = (self.chunk + 1, 0, None);
+            }
+            if self.class == 2 * CLASSES {
+                return None;
+            }
+            let table = TABLE[self.class / CLASSES][self.class % CLASSES].lock();
+            self.row = table.chunks.get(self.chunk).map(|c| c.row);
+            if self.row.is_none() {
+                (self.class, self.chunk) = (self.class + 1, 0);
             }
         }
     }
+}
+
+/// Calls `f` with every slot of a [`Walk`].
+pub(crate) fn each_slot(f: impl FnMut(Slot)) {
+    Walk::default().for_each(f);
 }
 
 #[cfg(test)]
@@ -251,17 +307,17 @@ mod tests {
         let class = class_for(512 << 10).unwrap();
         let mut promised = 0;
         while promised < 70 {
-            promised += promise(class, 70 - promised).unwrap();
+            promised += promise(Kind::Roomy, class, 70 - promised).unwrap();
         }
-        let mut slots: Vec<Slot> = (0..50).map(|_| fresh(class).unwrap()).collect();
-        slots.extend((0..60).map(|_| fresh_promised(class).unwrap()));
-        unpromise(class, 10);
-        slots.extend((0..30).map(|_| fresh(class).unwrap()));
+        let mut slots: Vec<Slot> = (0..50).map(|_| fresh(Kind::Roomy, class).unwrap()).collect();
+        slots.extend((0..60).map(|_| fresh_promised(Kind::Roomy, class).unwrap()));
+        unpromise(Kind::Roomy, class, 10);
+        slots.extend((0..30).map(|_| fresh(Kind::Roomy, class).unwrap()));
         slots.sort_by_key(|s| s.base);
         for pair in slots.windows(2) {
-            assert!(pair[1].base - pair[0].base >= stride(class), "{pair:?}");
+            assert!(pair[1].base - pair[0].base >= stride(Kind::Roomy, class), "{pair:?}");
         }
-        let table = TABLE[class as usize].lock();
+        let table = TABLE[Kind::Roomy as usize][class as usize].lock();
         let mapped: usize = table.chunks.iter().map(|c| c.slots).sum();
         assert_eq!((table.promised, mapped - table.left), (0, 140));
     }
@@ -269,25 +325,47 @@ mod tests {
     #[test]
     fn slots_are_disjoint_usable_and_guarded() {
         let class = class_for(256 << 10).unwrap();
-        let slots: Vec<Slot> = (0..40).map(|_| fresh(class).unwrap()).collect();
-        for pair in slots.windows(2) {
-            let apart = pair[1].base.abs_diff(pair[0].base);
-            assert!(apart >= stride(class), "{pair:?}");
-        }
-        for s in &slots {
-            assert!(s.limit > s.base && s.top - s.limit > class_bytes(class) / 2, "{s:?}");
-            for at in [s.limit, s.top - 8] {
-                let p = std::ptr::with_exposed_provenance_mut::<u64>(at);
-                // SAFETY: both addresses lie in the usable part of a slot that is ours.
-                unsafe { p.write(7) };
-                // SAFETY: as above.
-                assert_eq!(unsafe { p.read() }, 7);
+        for kind in [Kind::Dense, Kind::Roomy] {
+            let slots: Vec<Slot> = (0..40).map(|_| fresh(kind, class).unwrap()).collect();
+            for pair in slots.windows(2) {
+                let apart = pair[1].base.abs_diff(pair[0].base);
+                assert!(apart >= stride(kind, class), "{pair:?}");
             }
-            assert!(!readable(s.base) && !readable(s.limit - 1), "the guard is open: {s:?}");
+            for s in &slots {
+                let least = if kind == Kind::Dense { 1 << 17 } else { (1 << 18) + 2 * PAGE };
+                assert!(s.limit > s.base && s.top - s.limit >= least, "{s:?}");
+                for at in [s.limit, s.top - 8] {
+                    let p = std::ptr::with_exposed_provenance_mut::<u64>(at);
+                    // SAFETY: both addresses lie in the usable part of a slot that is ours.
+                    unsafe { p.write(7) };
+                    // SAFETY: as above.
+                    assert_eq!(unsafe { p.read() }, 7);
+                }
+                assert!(!readable(s.base) && !readable(s.limit - 1), "the guard is open: {s:?}");
+            }
+            let seen = Walk::default().filter(|s| slots.iter().any(|mine| mine.base == s.base));
+            assert_eq!(seen.count(), slots.len());
         }
-        let mut seen = 0;
-        each_slot(|s| seen += usize::from(slots.iter().any(|mine| mine.base == s.base)));
-        assert_eq!(seen, slots.len());
+    }
+
+    #[test]
+    fn the_reserve_opens_and_closes_and_leaves_a_guard() {
+        for kind in [Kind::Dense, Kind::Roomy, Kind::Segment] {
+            let s = fresh(kind, class_for(256 << 10).unwrap()).unwrap();
+            let bytes = s.reserve();
+            assert!(bytes >= 8 << 10 && s.limit - bytes > s.base, "{s:?}");
+            for _ in 0..2 {
+                // SAFETY: the slot is ours.
+                unsafe { s.open_reserve(bytes) }.unwrap();
+                let p = std::ptr::with_exposed_provenance_mut::<u64>(s.limit - bytes);
+                // SAFETY: just opened.
+                unsafe { p.write(7) };
+                assert!(!readable(s.limit - bytes - 1));
+                // SAFETY: the slot is ours, and nothing lies there.
+                unsafe { s.close_reserve(bytes) }.unwrap();
+                assert!(!readable(s.limit - bytes) && !readable(s.limit - 1));
+            }
+        }
     }
 
     /// Asks the kernel, without touching the byte ourselves: a write(2) from it fails if guarded.

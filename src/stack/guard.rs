@@ -1,14 +1,27 @@
-//! The inaccessible low end of a slot.
+//! The inaccessible low end of a slot, and the reserve that lies in it.
 //!
 //! `MADV_GUARD_INSTALL` (Linux 6.13) marks page-table entries and costs no VMA, so a million
-//! guarded slots remain one mapping; it is 64 KiB wide, because C code built without stack probes
-//! can step over a single page. Where the kernel does not know it, `mprotect` guards one page,
-//! splits the mapping in two VMAs per slot, and is counted against `vm.max_map_count`.
+//! guarded slots remain one mapping. Where the kernel does not know it, `mprotect` splits the mapping
+//! in two VMAs per slot, and is counted against `vm.max_map_count`.
+//!
+//! A guard is wide, because C code built without stack probes steps over a narrow one: [`WIDE`] stops
+//! a buffer of 256 KiB. Dense slots have no room for that; theirs stops one of 60 KiB.
+//!
+//! ```text
+//!   base                 limit - reserve            limit
+//!    │ never opened        │ opened by an overflow   │ usable stack ...
+//! ```
 
+use super::arena::Slot;
 use crate::sys::mem::{self, PAGE};
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes of guard where address space is no matter.
+pub(super) const WIDE: usize = 320 << 10;
+/// Most bytes of guard of a dense slot.
+const DENSE: usize = 64 << 10;
 
 /// How slots are guarded on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +53,9 @@ pub(crate) fn guard_kind() -> GuardKind {
     })
 }
 
-/// Bytes of guard at the low end of a slot of `bytes`.
-pub(crate) fn guard_len(bytes: usize) -> usize {
-    match guard_kind() {
-        GuardKind::Madvise => (64 << 10).min(bytes / 4),
-        GuardKind::Mprotect => PAGE,
-    }
+/// Bytes of guard at the low end of a dense slot of `bytes`, of which they are a part.
+pub(super) fn dense_len(bytes: usize) -> usize {
+    DENSE.min(bytes / 4)
 }
 
 /// Makes `[base, base + len)` fault.
@@ -56,7 +66,7 @@ pub(crate) fn guard_len(bytes: usize) -> usize {
 ///
 /// # Safety
 /// The range is the low end of a slot nobody runs on.
-pub(crate) unsafe fn install(base: usize, len: usize) -> io::Result<()> {
+pub(super) unsafe fn install(base: usize, len: usize) -> io::Result<()> {
     match guard_kind() {
         // SAFETY: the caller owns the slot.
         GuardKind::Madvise => unsafe { mem::guard_install(base, len) },
@@ -73,6 +83,54 @@ pub(crate) unsafe fn install(base: usize, len: usize) -> io::Result<()> {
             }
             // SAFETY: the caller owns the slot.
             unsafe { mem::protect_none(base, len) }
+        }
+    }
+}
+
+#[allow(dead_code, reason = "for overflows that become panics")]
+impl Slot {
+    /// How many bytes of the guard can be opened for the panic that reports an overflow; what stays
+    /// is a guard still.
+    pub(crate) fn reserve(&self) -> usize {
+        (self.limit - self.base) / 5 * 4 / PAGE * PAGE
+    }
+
+    /// Opens the uppermost `bytes` of the guard, a multiple of the page size and at most the
+    /// [`reserve`](Self::reserve). Callable in a signal handler.
+    ///
+    /// # Errors
+    /// The kernel's.
+    ///
+    /// # Safety
+    /// The caller runs on the slot or owns it.
+    pub(crate) unsafe fn open_reserve(&self, bytes: usize) -> io::Result<()> {
+        debug_assert!(bytes <= self.reserve() && bytes.is_multiple_of(PAGE));
+        match guard_kind() {
+            // SAFETY: the range is guard of a slot that is the caller's.
+            GuardKind::Madvise => unsafe { mem::guard_remove(self.limit - bytes, bytes) },
+            // SAFETY: as above.
+            GuardKind::Mprotect => unsafe { mem::protect_read_write(self.limit - bytes, bytes) },
+        }
+    }
+
+    /// Closes what `open_reserve` opened, and gives its pages back. Callable in a signal handler.
+    ///
+    /// # Errors
+    /// The kernel's.
+    ///
+    /// # Safety
+    /// As for `open_reserve`, and no frame lies there any more.
+    pub(crate) unsafe fn close_reserve(&self, bytes: usize) -> io::Result<()> {
+        debug_assert!(bytes <= self.reserve() && bytes.is_multiple_of(PAGE));
+        match guard_kind() {
+            // SAFETY: the range is part of a slot that is the caller's, and holds nothing.
+            GuardKind::Madvise => unsafe { mem::guard_install(self.limit - bytes, bytes) },
+            GuardKind::Mprotect => {
+                // SAFETY: as above.
+                unsafe { mem::give_back(self.limit - bytes, bytes) };
+                // SAFETY: as above.
+                unsafe { mem::protect_none(self.limit - bytes, bytes) }
+            }
         }
     }
 }

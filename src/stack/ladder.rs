@@ -6,18 +6,23 @@
 //! share, dead slots are reused lowest rung first, so a higher rung is reached exactly when all of
 //! the lower rungs' slots are alive.
 
-use super::arena::{class_bytes, class_for};
+use super::arena::{Kind, class_bytes, class_for};
 use crate::base::width;
 use std::fmt;
 
 /// Most rungs a ladder can have: each keeps a free list in every P.
 pub(crate) const MAX_RUNGS: usize = 4;
+/// Slots of a rung from this size on are roomy: their page tables cost a page each, whatever they
+/// have besides.
+const ROOMY: usize = 1 << 20;
 
 /// One step of the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rung {
     /// Size class of the slots.
     pub(crate) class: u8,
+    /// How they are laid out.
+    pub(crate) kind: Kind,
     /// How many slots this rung may create; `usize::MAX` on the last.
     pub(crate) share: usize,
 }
@@ -40,10 +45,6 @@ impl fmt::Display for LadderError {
 }
 
 impl Ladder {
-    /// 64-bit: 1 GiB for the first 16,384, 64 MiB up to 131,072, 256 KiB beyond (the measured
-    /// default of the design); 32-bit: a few large ones, then dense.
-    pub(crate) const DEFAULT: &'static [(usize, usize)] = &width::LADDER;
-
     /// Checks `steps` (goroutines alive up to, bytes reserved for each) and rounds the sizes up to
     /// powers of two, none above `max_stack`.
     pub(crate) fn new(steps: &[(usize, usize)], max_stack: usize) -> Result<Self, LadderError> {
@@ -54,7 +55,7 @@ impl Ladder {
                 steps.len()
             ));
         }
-        let mut rungs = [Rung { class: 0, share: 0 }; MAX_RUNGS];
+        let mut rungs = [Rung { class: 0, kind: Kind::Dense, share: 0 }; MAX_RUNGS];
         let mut below = 0;
         for (i, &(upto, bytes)) in steps.iter().enumerate() {
             let last = i + 1 == steps.len();
@@ -71,10 +72,25 @@ impl Ladder {
                 return refuse(format!("rung {i} is larger than the rung before it"));
             }
             let share = if last { usize::MAX } else { upto - below };
-            rungs[i] = Rung { class, share };
+            // A rung that the cap cuts is as large as the cap, not a little smaller.
+            let roomy = class_bytes(class) >= ROOMY || bytes >= max_stack;
+            let kind = if roomy { Kind::Roomy } else { Kind::Dense };
+            rungs[i] = Rung { class, kind, share };
             below = upto;
         }
         Ok(Self { rungs, len: steps.len() })
+    }
+
+    /// The default, whose largest rung is the cap. 64-bit: 1 GiB for the first 16,384, 64 MiB up to
+    /// 131,072, 256 KiB beyond (the measured default of the design); 32-bit: a few large ones, then
+    /// dense.
+    ///
+    /// # Errors
+    /// When the cap cannot be mapped.
+    pub(crate) fn default_for(max_stack: usize) -> Result<Self, LadderError> {
+        let mut steps = width::LADDER;
+        steps[0].1 = steps[0].1.max(max_stack);
+        Self::new(&steps, max_stack)
     }
 
     pub(crate) fn rungs(&self) -> &[Rung] {
@@ -88,11 +104,13 @@ mod tests {
 
     #[test]
     fn default_ladder_is_as_documented() {
-        let l = Ladder::new(Ladder::DEFAULT, super::super::DEFAULT_MAX_STACK).unwrap();
+        let l = Ladder::default_for(super::super::DEFAULT_MAX_STACK).unwrap();
         let shares: Vec<usize> = l.rungs().iter().map(|r| r.share).collect();
         assert_eq!(shares, [16_384, 131_072 - 16_384, usize::MAX]);
         let bytes: Vec<usize> = l.rungs().iter().map(|r| class_bytes(r.class)).collect();
         assert_eq!(bytes, [1 << 30, 64 << 20, 256 << 10]);
+        let kinds: Vec<Kind> = l.rungs().iter().map(|r| r.kind).collect();
+        assert_eq!(kinds, [Kind::Roomy, Kind::Roomy, Kind::Dense]);
     }
 
     #[test]
@@ -111,7 +129,9 @@ mod tests {
 
     #[test]
     fn the_cap_cuts_every_rung() {
-        let l = Ladder::new(Ladder::DEFAULT, 1 << 20).unwrap();
+        let l = Ladder::default_for(1 << 20).unwrap();
         assert!(l.rungs().iter().all(|r| class_bytes(r.class) <= 1 << 20));
+        let l = Ladder::default_for(256 << 10).unwrap();
+        assert!(l.rungs().iter().all(|r| r.kind == Kind::Roomy), "each is the cap");
     }
 }

@@ -1,9 +1,18 @@
-//! Memory to run on: size classes carved from large lazily committed mappings, with guards.
+//! Stacks: what the calling goroutine's has left, and calls on further segments of it.
 //!
-//! Stacks grow in place: a slot reserves its whole size at once, the kernel commits pages as they
-//! are touched, and nothing ever moves, because native code keeps raw pointers into its stack.
-//! Slots are never unmapped, so a pointer into a slot stays readable for the life of the process;
-//! a dead goroutine's slot goes to a free list (the scheduler's), not back here.
+//! A goroutine's stack reserves its addresses at the start, 1 GiB for most, and grows in place: the
+//! kernel commits pages as they are touched, and nothing ever moves, because native code keeps raw
+//! pointers into its stack. The first 16,384 goroutines alive have the whole of
+//! [`Config::max_stack`](crate::Config::max_stack); a crowd beyond that stands on smaller rungs of the
+//! ladder ([`Config::stack_ladder`](crate::Config::stack_ladder)). Whatever it has, a goroutine gets
+//! more by [`ensure`] and [`grow`], up to its [`limit`]. What is not in use any more goes back to the
+//! system after a second or two.
+//!
+//! # The room
+//! Size classes carved from large lazily committed mappings, with guards; the ladder; further
+//! segments; what overflowed where. Slots are never unmapped, so a pointer into a slot stays readable
+//! for the life of the process; a dead goroutine's slot goes to a free list (the scheduler's), not back
+//! here.
 //!
 //! ```text
 //!   base                                                     top = base + stride of the class
@@ -16,20 +25,24 @@
 mod arena;
 mod guard;
 mod ladder;
+mod promote;
+mod segment;
 
 use crate::base::width;
 
 pub(crate) use arena::{
-    CLASSES, Exhausted, Slot, class_for, each_slot, fresh, fresh_promised, promise, unpromise,
+    CLASSES, Exhausted, Kind, Slot, class_bytes, class_for, each_slot, fresh, fresh_promised,
+    promise, unpromise,
 };
 pub(crate) use guard::{GuardKind, guard_kind};
-pub(crate) use ladder::{Ladder, MAX_RUNGS};
+pub(crate) use ladder::{Ladder, MAX_RUNGS, Rung};
+pub(crate) use promote::Promoted;
+pub(crate) use segment::{Segment, Segments, size_within};
+
+pub use crate::api::stack::{ensure, grow, in_use, limit, remaining, segments};
 
 /// Smallest stack a goroutine can be given, in bytes.
 pub(crate) const MIN_STACK: usize = 64 << 10;
-
-/// What a slot reserves beside the usable stack, at most: guard, control block, colour.
-pub(crate) const OVERHEAD: usize = (64 << 10) + 4096;
 
 /// Default cap of a goroutine's stack: 1 GiB on 64-bit targets, 250 MB on 32-bit (Go's limits).
 pub(crate) const DEFAULT_MAX_STACK: usize = width::MAX_STACK;

@@ -73,7 +73,6 @@ pub(crate) type Entry = unsafe extern "C" fn(arg: *mut (), word: usize) -> usize
 /// # Safety
 /// `top` is a multiple of 16, and below it lies enough writable memory for `f`, with a guard below.
 #[cfg(gort_arch)]
-#[cfg_attr(not(test), allow(dead_code))] // until stacks grow by segments
 pub(crate) unsafe fn call_on(top: usize, f: unsafe extern "C-unwind" fn(*mut ()), arg: *mut ()) {
     unsafe extern "C-unwind" {
         /// Calls `f(args[0], .., args[count - 1])` on another stack.
@@ -97,10 +96,54 @@ pub(crate) unsafe fn call_on(top: usize, f: unsafe extern "C-unwind" fn(*mut ())
 /// # Safety
 /// `top` is a multiple of 16, and below it lies enough writable memory for `f`, with a guard below.
 #[cfg(not(gort_arch))]
-#[cfg_attr(not(test), allow(dead_code))] // until stacks grow by segments
 pub(crate) unsafe fn call_on(top: usize, f: unsafe extern "C-unwind" fn(*mut ()), arg: *mut ()) {
     // SAFETY: the caller's promise.
     unsafe { portable::call_on(top, f, arg) }
+}
+
+/// The stack pointer in the function this is inlined into, or a little below.
+#[inline(always)]
+pub(crate) fn sp() -> usize {
+    stack_pointer()
+}
+
+/// Makes `stack_pointer` from the instruction that reads the register.
+#[allow(unused_macros)] // on CPUs that nobody has written it for
+macro_rules! stack_pointer {
+    ($read:literal) => {
+        #[inline(always)]
+        fn stack_pointer() -> usize {
+            let sp;
+            // SAFETY: reads a register.
+            unsafe {
+                core::arch::asm!($read, out(reg) sp, options(nomem, nostack, preserves_flags));
+            }
+            sp
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+stack_pointer!("mov {}, rsp");
+#[cfg(target_arch = "x86")]
+stack_pointer!("mov {}, esp");
+#[cfg(any(target_arch = "aarch64", target_arch = "arm"))]
+stack_pointer!("mov {}, sp");
+#[cfg(any(target_arch = "riscv64", target_arch = "riscv32"))]
+stack_pointer!("mv {}, sp");
+/// Elsewhere the address of a local has to do.
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "x86",
+    target_arch = "aarch64",
+    target_arch = "arm",
+    target_arch = "riscv64",
+    target_arch = "riscv32"
+)))]
+#[inline(never)]
+fn stack_pointer() -> usize {
+    let mark = 0_u8;
+    core::hint::black_box(&raw const mark).addr()
 }
 
 /// Where a suspended context stopped: the registers an unwinder starts from.

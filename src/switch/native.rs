@@ -58,7 +58,7 @@ const _: () = {
 pub(crate) struct Context {
     registers: UnsafeCell<Registers>,
     shadow: shadow::Stack,
-    /// The stack, `[limit, top)`: tells a suspended context's stack pointer from its resumer's.
+    /// The stack, `[limit, top)`, which a shadow stack has to fit.
     limit: usize,
     top: usize,
 }
@@ -123,13 +123,13 @@ impl Context {
         unsafe { self.switch(word) }
     }
 
-    /// Where the context stopped; `None` if it has no frames: not started, or ended. Running, too,
-    /// as long as its resumer is not on the same stack.
+    /// Where the context stopped; `None` if it has no frames: not started, or ended. While it runs,
+    /// where its resumer stopped.
     pub(crate) fn saved(&self) -> Option<Saved> {
         // SAFETY: only the side that runs writes the cell, and the caller is that side or holds
         // the context suspended (an invariant of the room).
         let Registers { sp, pc, fp, .. } = unsafe { &*self.registers.get() };
-        let started = (self.limit..self.top).contains(sp);
+        let started = *sp != 0 && *pc != gort_entry as *const () as usize;
         started.then_some(Saved { pc: *pc, sp: *sp, fp: *fp })
     }
 

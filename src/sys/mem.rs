@@ -8,6 +8,8 @@ pub(crate) const PAGE: usize = 4096;
 
 /// `MADV_GUARD_INSTALL`, Linux 6.13: a guard that lives in the page table and costs no VMA.
 const MADV_GUARD_INSTALL: libc::c_int = 102;
+/// `MADV_GUARD_REMOVE`: takes such guards away.
+const MADV_GUARD_REMOVE: libc::c_int = 103;
 
 fn check(rc: libc::c_int) -> io::Result<()> {
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -44,6 +46,61 @@ pub(crate) unsafe fn no_huge_pages(addr: usize, len: usize) {
     let _ = unsafe {
         libc::madvise(std::ptr::without_provenance_mut(addr), len, libc::MADV_NOHUGEPAGE)
     };
+}
+
+/// Makes a range that [`guard_install`] closed accessible again; it reads as zeroes.
+///
+/// # Errors
+/// The kernel's.
+///
+/// # Safety
+/// As for [`guard_install`]. Callable in a signal handler.
+pub(crate) unsafe fn guard_remove(addr: usize, len: usize) -> io::Result<()> {
+    // SAFETY: the caller owns the range.
+    check(unsafe { libc::madvise(std::ptr::without_provenance_mut(addr), len, MADV_GUARD_REMOVE) })
+}
+
+/// Makes a range that [`protect_none`] closed accessible again, with what it held.
+///
+/// # Errors
+/// The kernel's.
+///
+/// # Safety
+/// As for [`guard_install`]. Callable in a signal handler.
+pub(crate) unsafe fn protect_read_write(addr: usize, len: usize) -> io::Result<()> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: the caller owns the range.
+    check(unsafe { libc::mprotect(std::ptr::without_provenance_mut(addr), len, access) })
+}
+
+/// Gives the range's pages back: it keeps its place and its guards, and reads as zeroes. A refusal
+/// (locked memory) leaves everything as it was.
+///
+/// # Safety
+/// The range is page-aligned, lies in a private anonymous mapping of ours, and what it holds is
+/// needed by nobody.
+pub(crate) unsafe fn give_back(addr: usize, len: usize) {
+    // SAFETY: the caller gives up what the range holds.
+    let _ =
+        unsafe { libc::madvise(std::ptr::without_provenance_mut(addr), len, libc::MADV_DONTNEED) };
+}
+
+/// Most pages that [`resident`] looks at in one go.
+#[allow(dead_code, reason = "for the scavenger")]
+const LOOK: usize = 128;
+
+/// How many of the range's pages are in memory, of the last [`LOOK`] at most. 0 where the kernel
+/// does not say.
+#[allow(dead_code, reason = "for the scavenger")]
+pub(crate) fn resident(addr: usize, len: usize) -> usize {
+    let pages = (len / PAGE).min(LOOK);
+    let from = addr + len - pages * PAGE;
+    let mut seen = [0_u8; LOOK];
+    // SAFETY: `seen` has a byte for each of the pages; the kernel checks the range.
+    let rc = unsafe {
+        libc::mincore(std::ptr::without_provenance_mut(from), pages * PAGE, seen.as_mut_ptr())
+    };
+    if rc == 0 { seen[..pages].iter().filter(|page| **page & 1 != 0).count() } else { 0 }
 }
 
 /// `vm.max_map_count`, or the kernel's default where it cannot be read.

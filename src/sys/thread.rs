@@ -76,6 +76,23 @@ pub(crate) fn id() -> u32 {
     unsafe { libc::syscall(libc::SYS_gettid) as u32 }
 }
 
+/// Lowest and one past the highest address of the calling thread's stack; (1, usize::MAX), room
+/// without end, where the system does not say.
+pub(crate) fn stack() -> (usize, usize) {
+    let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+    // SAFETY: fills in the attributes of the calling thread, which is there.
+    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
+        return (1, usize::MAX);
+    }
+    let (mut lowest, mut bytes) = (std::ptr::null_mut(), 0);
+    // SAFETY: the attributes have been filled in.
+    unsafe {
+        libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut lowest, &raw mut bytes);
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+    }
+    (lowest.addr(), lowest.addr() + bytes)
+}
+
 /// Sleeps about `us` microseconds.
 pub(crate) fn nap(us: u64) {
     std::thread::sleep(std::time::Duration::from_micros(us));

@@ -18,6 +18,7 @@ pub(crate) const LINE: &str = "
 /// needed is a fault too.
 pub(crate) const EXCEPTIONS: &str = "
   context -> time: a deadline is a timer that cancels
+  stack -> api: the room's name is also a public module's; it re-exports that module's functions
   sync -> panic: WaitGroup::go starts a goroutine and must know how it ended
 ";
 
