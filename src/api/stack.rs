@@ -33,7 +33,7 @@ pub fn in_use() -> usize {
     grow::in_use()
 }
 
-/// Of how many pieces the caller's stack consists: 1, and one more inside each [`grow`] and each
+/// Of how many pieces the caller's stack consists: 1, and one more inside each [`grow()`] and each
 /// [`ensure`] that needed one.
 #[must_use]
 pub fn segments() -> usize {
