@@ -164,6 +164,7 @@ pub(super) unsafe fn guard(call: unsafe fn(*mut ()), data: *mut ()) -> Result<()
 /// what is then due. Returns if the function returns.
 #[cold]
 fn settle<R>(frame: &Frame<'_, R>, call: &mut Call<R>, default: fn() -> R, payload: Payload) {
+    super::overflow::recover();
     let mut trouble = Trouble { default, panic: None, recovered: None, goexit: false };
     trouble.raised(payload);
     call.trouble = Some(Box::new(trouble));

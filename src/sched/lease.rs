@@ -157,6 +157,11 @@ impl Lease {
         self.inside.store(false, Ordering::Release); // L1
     }
 
+    /// Whether the owner is inside: for the owner, who may ask in a signal handler.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.inside.load(Ordering::Relaxed)
+    }
+
     /// Runs `f` if the owner is outside, and keeps it out for as long: make it short. `None` if the
     /// owner is inside.
     ///

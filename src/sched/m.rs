@@ -140,6 +140,11 @@ impl M {
         self.lease.leave();
     }
 
+    /// Whether the M is inside, for its own thread.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.lease.is_inside()
+    }
+
     /// The P held. Only inside the runtime.
     #[inline]
     pub(crate) fn p(&self) -> Option<&'static P> {
