@@ -20,13 +20,22 @@ pub enum OnPanic {
 }
 
 /// What happens when a goroutine passes its stack limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Default, Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnOverflow {
-    /// A panic that runs destructors and can be recovered. Not available yet: asking for it is
-    /// refused at the start.
+    /// A panic whose message contains `stack overflow`: it runs deferred calls and destructors, can
+    /// be recovered, and is reported like any other if it is not.
+    ///
+    /// It is raised in place of a call for which there was no room, so it can come out of a function
+    /// whose author knew that it cannot panic. Calls that the compiler has proved not to unwind, and
+    /// everything in `extern "C"`, are never unwound: there the process ends with Go's report. So does
+    /// it when the panic hook overflows, on other systems than Linux on x86-64, and under
+    /// `panic = "abort"`. What is moved *into* the call that is not made is forgotten, as by
+    /// [`std::mem::forget`]; everything else is dropped.
+    #[default]
     Panic,
-    /// Go's report and the end of the process, with status 2.
+    /// Go's report and the end of the process, with status 2. To be chosen by programs with unsafe
+    /// code that leaves broken invariants behind when a function panics that never did.
     Fatal,
 }
 
@@ -86,7 +95,7 @@ impl Default for Config {
             ladder: None,
             max_threads: DEFAULT_MAX_THREADS,
             on_panic: OnPanic::default(),
-            on_overflow: OnOverflow::Fatal,
+            on_overflow: OnOverflow::default(),
             thread_locals: ThreadLocals::default(),
         }
     }
@@ -139,7 +148,7 @@ impl Config {
         self
     }
 
-    /// What passing the stack limit does. Default [`OnOverflow::Fatal`], for now the only choice.
+    /// What passing the stack limit does. Default [`OnOverflow::Panic`].
     pub fn on_overflow(mut self, o: OnOverflow) -> Self {
         self.on_overflow = o;
         self
@@ -199,9 +208,6 @@ impl Config {
         if self.max_threads == 0 {
             return Err("max_threads must be at least 1".to_owned());
         }
-        if self.on_overflow == OnOverflow::Panic {
-            return Err("a stack overflow cannot be made a panic yet".to_owned());
-        }
         if let mode @ (ThreadLocals::PerGoroutine | ThreadLocals::Pinned) = self.thread_locals {
             return Err(format!("thread-locals cannot be {mode:?} yet"));
         }
@@ -216,6 +222,7 @@ impl Config {
             ladder,
             max_threads: self.max_threads,
             crash_on_panic: self.on_panic == OnPanic::Crash,
+            overflow_is_fatal: self.on_overflow == OnOverflow::Fatal,
         })
     }
 }

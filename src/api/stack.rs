@@ -99,5 +99,5 @@ pub fn grow<T>(f: impl FnOnce() -> T) -> T {
 #[cold]
 #[inline(never)]
 fn overflow(refused: &Refused) -> ! {
-    panic!("stack overflow: {refused}")
+    crate::panic::overflow_at_call(&refused)
 }

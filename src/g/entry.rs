@@ -71,5 +71,6 @@ unsafe extern "C" fn enter(g: *mut (), _carrier: usize) -> usize {
     let start: Start = g.start.get().expect("a goroutine is resumed after it was prepared");
     // SAFETY: `start` was made for the closure that `closure` points to.
     unsafe { start(g.closure.get()) };
+    g.rest();
     Stop::exited()
 }

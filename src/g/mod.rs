@@ -13,6 +13,7 @@ mod goexit;
 mod queue;
 mod status;
 mod stop;
+mod strain;
 mod wait;
 
 pub(crate) use entry::MAX_INLINE_CLOSURE;
@@ -20,6 +21,7 @@ pub(crate) use goexit::Stage;
 pub(crate) use queue::Queue;
 pub(crate) use status::{State, Status};
 pub(crate) use stop::{Stop, suspend_parked};
+pub(crate) use strain::Strain;
 pub(crate) use wait::WaitReason;
 
 use crate::stack::{Segments, Slot};
@@ -94,6 +96,8 @@ pub(crate) struct G {
     pub(crate) held: Cell<*mut ()>,
     /// Memory for deferred calls, kept for the next function that needs some.
     pub(crate) spare: Cell<*mut ()>,
+    /// What its stack has been through, if it ever ended.
+    pub(crate) strain: Cell<Option<&'static Strain>>,
     /// Where it was started.
     pub(crate) created: Cell<Option<Site>>,
     /// Name given by `Builder::name`.
@@ -169,6 +173,7 @@ impl GRef {
             goexit: Cell::new(Stage::None),
             held: Cell::new(std::ptr::null_mut()),
             spare: Cell::new(std::ptr::null_mut()),
+            strain: Cell::new(None),
             created: Cell::new(None),
             name: Cell::new(None),
         };

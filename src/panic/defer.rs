@@ -145,6 +145,7 @@ fn guarded(f: impl FnOnce()) -> Result<(), Payload> {
 /// what is then due. Returns if the function returns.
 #[cold]
 fn settle<R>(frame: &Frame<'_, R>, call: &mut Call<R>, default: fn() -> R, payload: Payload) {
+    super::overflow::recover();
     let trouble = Trouble { default, held: Held::default(), goexit: false };
     let trouble = call.trouble.insert(Box::new(trouble));
     trouble.held.enter();

@@ -41,7 +41,8 @@ pub(super) fn install() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if !record(info) {
+            let _hook = super::overflow::Hook::begin();
+            if !super::overflow::is_probe(info.payload()) && !record(info) {
                 before(info);
             }
         }));

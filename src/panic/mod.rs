@@ -33,5 +33,6 @@ pub(crate) use entry::{
 };
 pub(crate) use goexit::goexit;
 pub use guard::Defer;
+pub(crate) use overflow::overflow_at_call;
 pub(crate) use start::{ensure_started, start_runtime};
 pub use value::Panic;

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) max_threads: usize,
     /// End the process when a goroutine panics (else only the goroutine ends).
     pub(crate) crash_on_panic: bool,
+    /// Report a stack overflow and end the process, rather than panic.
+    pub(crate) overflow_is_fatal: bool,
 }
 
 impl Default for Settings {
@@ -47,6 +49,7 @@ impl Default for Settings {
             ladder: Ladder::default_for(DEFAULT_MAX_STACK).expect("a usable ladder"),
             max_threads: super::DEFAULT_MAX_THREADS,
             crash_on_panic: true,
+            overflow_is_fatal: false,
         }
     }
 }

@@ -121,7 +121,6 @@ fn follow(plan: Plan) -> Result<usize, Result<GRef, Exhausted>> {
 
 /// From now on goroutines that are started where `g` was get the largest rung. False if they did so
 /// already. Callable in a signal handler.
-#[allow(dead_code, reason = "called where an overflow is met")]
 pub(crate) fn promote(g: GRef) -> bool {
     (1..MAX_RUNGS).contains(&(g.rung.get() as usize)) && PROMOTED.add(g.start_site())
 }
@@ -145,10 +144,9 @@ pub(super) fn is_special(site: usize) -> bool {
 /// What to tell a person whose goroutine has used up its stack: nothing if it had the largest there
 /// is, else what it stood on and how to get more.
 #[derive(Debug)]
-#[allow(dead_code, reason = "part of the overflow's message")]
+
 pub(crate) struct Advice(GRef);
 
-#[allow(dead_code, reason = "part of the overflow's message")]
 impl Advice {
     pub(crate) fn of(g: GRef) -> Self {
         Self(g)

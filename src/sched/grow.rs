@@ -201,6 +201,10 @@ struct Left(Owner);
 
 impl Drop for Left {
     fn drop(&mut self) {
+        if let Owner::Goroutine(g) = self.0 {
+            let slot = g.stack();
+            g.close_reserve(slot, slot.limit);
+        }
         self.0.with(Segments::leave);
     }
 }

@@ -141,8 +141,8 @@ impl M {
         self.lease.leave();
     }
 
-    /// Whether this M's thread, which asks, is inside the runtime.
-    pub(super) fn is_inside(&self) -> bool {
+    /// Whether the M is inside, for its own thread.
+    pub(crate) fn is_inside(&self) -> bool {
         self.lease.is_inside()
     }
 

@@ -35,6 +35,7 @@ pub(crate) fn park(me: &Me, reason: WaitReason, commit: impl FnOnce() -> bool) {
         // SAFETY: `g` is the goroutine that runs here.
         unsafe { g.suspend(word) }
     });
+    g.resumed();
 }
 
 /// As [`park`], but not beyond `when`: then the wait's claim says that it expired. Whoever else ends
@@ -127,6 +128,7 @@ pub(crate) fn yield_now() {
     let g = m.curg().expect("an M that runs user code runs a goroutine");
     // SAFETY: `g` is the goroutine that runs here.
     unsafe { g.suspend(Stop::yielded()) };
+    g.resumed();
 }
 
 /// Whether a yield would come straight back: then it does not leave. Counts as a pick, so that

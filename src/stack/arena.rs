@@ -358,13 +358,13 @@ mod tests {
             assert!(bytes >= 8 << 10 && s.limit - bytes > s.base, "{s:?}");
             for _ in 0..2 {
                 // SAFETY: the slot is ours.
-                unsafe { s.open_reserve(bytes) }.unwrap();
+                unsafe { s.open(s.limit - bytes..s.limit) }.unwrap();
                 let p = std::ptr::with_exposed_provenance_mut::<u64>(s.limit - bytes);
                 // SAFETY: just opened.
                 unsafe { p.write(7) };
                 assert!(!readable(s.limit - bytes - 1));
                 // SAFETY: the slot is ours, and nothing lies there.
-                unsafe { s.close_reserve(bytes) }.unwrap();
+                unsafe { s.close(s.limit - bytes..s.limit) }.unwrap();
                 assert!(!readable(s.limit - bytes) && !readable(s.limit - 1));
             }
         }

@@ -15,6 +15,7 @@
 use super::arena::Slot;
 use crate::sys::mem::{self, PAGE};
 use std::io;
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -90,7 +91,6 @@ pub(super) unsafe fn install(base: usize, len: usize) -> io::Result<()> {
     }
 }
 
-#[allow(dead_code, reason = "for overflows that become panics")]
 impl Slot {
     /// How many bytes of the guard can be opened for the panic that reports an overflow; what stays
     /// is a guard still.
@@ -98,41 +98,41 @@ impl Slot {
         (self.limit - self.base) / 5 * 4 / PAGE * PAGE
     }
 
-    /// Opens the uppermost `bytes` of the guard, a multiple of the page size and at most the
-    /// [`reserve`](Self::reserve). Callable in a signal handler.
+    /// Opens the part of the guard between two addresses, whole pages of the reserve. Callable in a
+    /// signal handler.
     ///
     /// # Errors
     /// The kernel's.
     ///
     /// # Safety
     /// The caller runs on the slot or owns it.
-    pub(crate) unsafe fn open_reserve(&self, bytes: usize) -> io::Result<()> {
-        debug_assert!(bytes <= self.reserve() && bytes.is_multiple_of(PAGE));
+    pub(crate) unsafe fn open(&self, part: Range<usize>) -> io::Result<()> {
+        debug_assert!(self.limit - self.reserve() <= part.start && part.end <= self.limit);
         match guard_kind() {
             // SAFETY: the range is guard of a slot that is the caller's.
-            GuardKind::Madvise => unsafe { mem::guard_remove(self.limit - bytes, bytes) },
+            GuardKind::Madvise => unsafe { mem::guard_remove(part.start, part.len()) },
             // SAFETY: as above.
-            GuardKind::Mprotect => unsafe { mem::protect_read_write(self.limit - bytes, bytes) },
+            GuardKind::Mprotect => unsafe { mem::protect_read_write(part.start, part.len()) },
         }
     }
 
-    /// Closes what `open_reserve` opened, and gives its pages back. Callable in a signal handler.
+    /// Closes what `open` opened, and gives its pages back. Callable in a signal handler.
     ///
     /// # Errors
     /// The kernel's.
     ///
     /// # Safety
-    /// As for `open_reserve`, and no frame lies there any more.
-    pub(crate) unsafe fn close_reserve(&self, bytes: usize) -> io::Result<()> {
-        debug_assert!(bytes <= self.reserve() && bytes.is_multiple_of(PAGE));
+    /// As for `open`, and no frame lies there any more.
+    pub(crate) unsafe fn close(&self, part: Range<usize>) -> io::Result<()> {
+        debug_assert!(self.limit - self.reserve() <= part.start && part.end <= self.limit);
         match guard_kind() {
             // SAFETY: the range is part of a slot that is the caller's, and holds nothing.
-            GuardKind::Madvise => unsafe { mem::guard_install(self.limit - bytes, bytes) },
+            GuardKind::Madvise => unsafe { mem::guard_install(part.start, part.len()) },
             GuardKind::Mprotect => {
                 // SAFETY: as above.
-                unsafe { mem::give_back(self.limit - bytes, bytes) };
+                unsafe { mem::give_back(part.start, part.len()) };
                 // SAFETY: as above.
-                unsafe { mem::protect_none(self.limit - bytes, bytes) }
+                unsafe { mem::protect_none(part.start, part.len()) }
             }
         }
     }

@@ -17,6 +17,8 @@
 //!   C code that changes them has to change them back before it blocks.
 
 pub(crate) mod cost;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) mod inject;
 #[cfg(gort_arch)]
 #[cfg_attr(not(gort_switch = "native"), allow(dead_code))]
 pub(crate) mod native;
@@ -63,6 +65,17 @@ pub(crate) fn pc() -> usize {
     #[cfg(not(target_arch = "x86_64"))]
     0
 }
+
+/// Traps after the next instruction, and after each one from then on unless the handler says no.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn step() {
+    // SAFETY: sets the trap flag; whoever calls this has a handler for what follows.
+    unsafe { core::arch::asm!("pushfq", "or dword ptr [rsp], 0x100", "popfq") };
+}
+
+/// As on x86-64, where there is a way: nobody asks for it elsewhere.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn step() {}
 
 /// What a context runs: called on the new stack at the first resume with the argument given to
 /// `prepare` and the word given to `resume`. Its result is the last word `resume` returns.

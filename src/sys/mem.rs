@@ -116,6 +116,17 @@ pub(crate) fn resident(addr: usize, len: usize) -> usize {
     if rc == 0 { seen[..pages].iter().filter(|page| **page & 1 != 0).count() } else { 0 }
 }
 
+/// New zeroed memory, `None` if the system has none. May be called in a signal handler.
+pub(crate) fn map(len: usize) -> Option<usize> {
+    let (prot, flags) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+    );
+    // SAFETY: a new private mapping.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), len, prot, flags, -1, 0) };
+    (at != libc::MAP_FAILED).then(|| at.expose_provenance())
+}
+
 /// `vm.max_map_count`, or the kernel's default where it cannot be read.
 pub(crate) fn max_map_count() -> usize {
     std::fs::read_to_string("/proc/sys/vm/max_map_count")

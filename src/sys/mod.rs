@@ -5,7 +5,10 @@
 mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod cpu;
+pub(crate) mod fault;
 pub(crate) mod futex;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) mod image;
 pub(crate) mod lock;
 pub(crate) mod mem;
 pub(crate) mod modules;

@@ -1,30 +1,13 @@
-//! Signals: the stack that a handler needs when the goroutine's own is used up, and the SIGSEGV
-//! handler with exact chaining to whoever had the signal before.
-//!
-//! The handler asks one question of its caller - is this fault a goroutine's guard? - and hands
-//! everything else on as if it were not there.
+//! Signals: the stack that a handler needs when the goroutine's own is used up, and what ends the
+//! process from a handler. The faults themselves are in `fault.rs`.
 
 use super::lock::Lock;
-use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
 
 /// Bytes of an M's alternate signal stack: the overflow report unwinds and symbolizes on it.
 const ALT_STACK: usize = 256 << 10;
-
-/// What a fault handler gets to know: the faulting address and the stack pointer at the fault.
-pub(crate) type OnFault = fn(addr: usize, sp: usize);
-
-struct Chain {
-    on_fault: OnFault,
-    before: UnsafeCell<MaybeUninit<libc::sigaction>>,
-}
-
-// SAFETY: `before` is written before the handler is installed and only read afterwards.
-unsafe impl Sync for Chain {}
-
-static CHAIN: OnceLock<Chain> = OnceLock::new();
 
 /// Alternate stacks that are in no use: their threads have left `run`.
 static UNUSED: Lock<Vec<usize>> = Lock::new(Vec::new());
@@ -44,7 +27,8 @@ impl AltStack {
     pub(crate) fn enter() -> Self {
         let before =
             libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-        let mut this = Self { at: UNUSED.lock().pop().or_else(map), before };
+        let mut this =
+            Self { at: UNUSED.lock().pop().or_else(|| super::mem::map(ALT_STACK)), before };
         if let Some(at) = this.at {
             let new = libc::stack_t {
                 ss_sp: ptr::with_exposed_provenance_mut(at),
@@ -66,79 +50,6 @@ impl Drop for AltStack {
             UNUSED.lock().push(at);
         }
     }
-}
-
-fn map() -> Option<usize> {
-    // SAFETY: a new private mapping.
-    let at = unsafe {
-        libc::mmap(
-            ptr::null_mut(),
-            ALT_STACK,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-            -1,
-            0,
-        )
-    };
-    (at != libc::MAP_FAILED).then(|| at.expose_provenance())
-}
-
-/// Takes SIGSEGV over, once in the life of the process. `on_fault` runs in the handler:
-/// it returns for faults that are not its own.
-pub(crate) fn take_faults(on_fault: OnFault) {
-    CHAIN.get_or_init(|| {
-        let chain = Chain { on_fault, before: UnsafeCell::new(MaybeUninit::uninit()) };
-        // SAFETY: asks for the present action; the place is ours.
-        unsafe { libc::sigaction(libc::SIGSEGV, ptr::null(), chain.before.get().cast()) };
-        chain
-    });
-    // SAFETY: a zeroed sigaction is a valid one to fill in.
-    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    action.sa_sigaction = handler as *const () as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-    // SAFETY: `action` is filled in, and `CHAIN` is set before the handler can run.
-    unsafe { libc::sigaction(libc::SIGSEGV, &raw const action, ptr::null_mut()) };
-}
-
-extern "C" fn handler(sig: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let Some(chain) = CHAIN.get() else { return };
-    // SAFETY: the kernel passes a valid siginfo for a fault.
-    let addr = unsafe { (*info).si_addr() }.addr();
-    (chain.on_fault)(addr, stack_pointer(context));
-    // SAFETY: written before this handler was installed.
-    let before = unsafe { (*chain.before.get()).assume_init_ref() };
-    match before.sa_sigaction {
-        libc::SIG_DFL | libc::SIG_IGN => {
-            // The fault comes again at the return and takes its default course (a real fault
-            // cannot be ignored; the kernel treats SIG_IGN the same).
-            // SAFETY: restores what was there.
-            unsafe { libc::sigaction(sig, before, ptr::null_mut()) };
-        }
-        f if before.sa_flags & libc::SA_SIGINFO != 0 => {
-            // SAFETY: with SA_SIGINFO the word is a three-argument handler.
-            let f: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
-                unsafe { std::mem::transmute(f) };
-            f(sig, info, context);
-        }
-        f => {
-            // SAFETY: without SA_SIGINFO the word is a one-argument handler.
-            let f: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(f) };
-            f(sig);
-        }
-    }
-}
-
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn stack_pointer(context: *mut libc::c_void) -> usize {
-    // SAFETY: the third argument of an SA_SIGINFO handler is a ucontext_t.
-    unsafe {
-        (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RSP as usize] as usize
-    }
-}
-
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn stack_pointer(_context: *mut libc::c_void) -> usize {
-    0
 }
 
 /// Ends the process with `status` after `seconds`, whatever this thread does meanwhile: a crash

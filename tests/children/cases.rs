@@ -83,8 +83,6 @@ fn config() {
     assert!(said(Config::new().max_threads(0)).contains("max_threads must be at least 1"));
     assert!(said(Config::new().stack_ladder(&[])).contains("1 to 4 rungs"));
     assert!(said(Config::new().stack_ladder(&[(1, 0)])).contains("reserves 0 bytes"));
-    let panics = Config::new().on_overflow(gort::OnOverflow::Panic);
-    assert!(said(panics).contains("cannot be made a panic yet"));
     let own = Config::new().thread_locals(gort::ThreadLocals::PerGoroutine);
     assert!(said(own).contains("PerGoroutine"));
     let huge = Config::new().max_stack(usize::MAX).stack_ladder(&[(usize::MAX, usize::MAX)]);
@@ -334,19 +332,20 @@ fn forever(n: u64) -> u64 {
 }
 
 fn overflow_small() {
-    gort::run(|| {
+    let body = || {
         let h = Builder::new().stack_size(256 << 10).spawn(|| forever(0)).unwrap();
         let _ = h.join();
-    });
+    };
+    ends::fatal().run(body).unwrap();
 }
 
 fn overflow_ladder() {
-    let dense = Config::new().stack_ladder(&[(usize::MAX, 1 << 20)]);
+    let dense = ends::fatal().stack_ladder(&[(usize::MAX, 1 << 20)]);
     dense.run(|| drop(spawn(|| forever(0)).join())).unwrap();
 }
 
 fn overflow_main() {
-    let small = Config::new().max_stack(64 << 20);
+    let small = ends::fatal().max_stack(64 << 20);
     small.run(|| forever(0)).unwrap();
 }
 
@@ -368,7 +367,7 @@ unsafe extern "C" fn sort_again(_: *const libc::c_void, _: *const libc::c_void) 
 }
 
 fn overflow_c() {
-    let dense = Config::new().stack_ladder(&[(usize::MAX, 1 << 20)]);
+    let dense = ends::fatal().stack_ladder(&[(usize::MAX, 1 << 20)]);
     dense
         .run(|| {
             let h = spawn(|| {

@@ -2,7 +2,7 @@
 
 use crate::cases::alone;
 use gort::sync::WaitGroup;
-use gort::{Builder, Config, OnPanic, chan, go, runtime, spawn, time};
+use gort::{Builder, Config, OnOverflow, OnPanic, chan, go, runtime, spawn, time};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -234,7 +234,12 @@ fn forever(n: u64) -> u64 {
 }
 
 fn overflow_gib() {
-    gort::run(|| drop(spawn(|| forever(0)).join()));
+    fatal().run(|| drop(spawn(|| forever(0)).join())).unwrap();
+}
+
+/// A configuration in which overflows are reported.
+pub(crate) fn fatal() -> Config {
+    Config::new().on_overflow(OnOverflow::Fatal)
 }
 
 /// Frames of 200 KB: the compiler's stack probes touch each page on the way down.
@@ -244,12 +249,12 @@ fn overflow_big_frames() {
         let frame = black_box([n as u8; 200_000]);
         black_box(big(n + 1)) + usize::from(frame[n % 200_000])
     }
-    Config::new().max_stack(8 << 20).run(|| drop(spawn(|| big(0)).join())).unwrap();
+    fatal().max_stack(8 << 20).run(|| drop(spawn(|| big(0)).join())).unwrap();
 }
 
 /// The main goroutine, after it has left the thread that called `run`.
 fn overflow_moved() {
-    let small = Config::new().max_stack(16 << 20);
+    let small = fatal().max_stack(16 << 20);
     small
         .run(|| {
             time::sleep(Duration::from_millis(1));
@@ -266,7 +271,7 @@ fn overflow_in_drop() {
             black_box(forever(0));
         }
     }
-    let small = Config::new().max_stack(1 << 20);
+    let small = fatal().max_stack(1 << 20);
     small
         .run(|| {
             let h = spawn(|| {
@@ -279,7 +284,7 @@ fn overflow_in_drop() {
 }
 
 fn overflow_many() {
-    let small = Config::new().max_stack(1 << 20).procs(4);
+    let small = fatal().max_stack(1 << 20).procs(4);
     small
         .run(|| {
             (0..20).for_each(|_| go(|| forever(0)));
@@ -297,7 +302,7 @@ fn overflow_thread() {
 /// A thread made by C has no alternate signal stack of its own.
 fn overflow_no_alt_stack() {
     extern "C" fn body(_: *mut libc::c_void) -> *mut libc::c_void {
-        Config::new().max_stack(1 << 20).run(|| forever(0)).unwrap();
+        fatal().max_stack(1 << 20).run(|| forever(0)).unwrap();
         std::ptr::null_mut()
     }
     let mut thread = std::mem::MaybeUninit::uninit();

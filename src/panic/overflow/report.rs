@@ -1,7 +1,9 @@
-//! The end of a goroutine that has used up its stack: Go's fatal report instead of a bare SIGSEGV.
+//! Go's fatal report of a stack overflow, written in the signal handler.
 
 use crate::base::fatal::Stderr;
-use crate::sched::current::current;
+use crate::g::GRef;
+use crate::stack::Slot;
+use crate::sys::fault::Interrupted;
 use crate::sys::signal;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -12,18 +14,8 @@ const FRAMES: usize = 50;
 /// A report that hangs (the crashed code may hold a lock it needs) is cut off after so long.
 const PATIENCE_S: u32 = 10;
 
-/// Starts to watch for overflows, once.
-pub(crate) fn watch() {
-    signal::take_faults(on_fault);
-}
-
-/// In the signal handler: returns unless the fault is in the guard of the goroutine that runs here.
-fn on_fault(addr: usize, sp: usize) {
-    let Some(g) = current().and_then(|m| m.curg()) else { return };
-    let slot = g.slot;
-    if !(slot.base..slot.limit).contains(&addr) {
-        return;
-    }
+/// Reports, and ends the process with status 2.
+pub(super) fn fatal(g: GRef, slot: Slot, at: &mut Interrupted<'_>) -> ! {
     /// The first one reports; the unwinder, used so, bears no company.
     static REPORTED: AtomicBool = AtomicBool::new(false);
     if REPORTED.swap(true, Ordering::Relaxed) {
@@ -33,12 +25,12 @@ fn on_fault(addr: usize, sp: usize) {
     }
     signal::exit_within(PATIENCE_S, 2);
     let mut out = Stderr;
-    let bytes = slot.top - slot.limit;
+    let bytes = super::limit(g);
     let _ = writeln!(out, "gort: goroutine stack exceeds {bytes}-byte limit");
-    let _ = writeln!(out, "sp={sp:#x} stack=[{:#x}, {:#x}]", slot.limit, slot.top);
+    let _ = writeln!(out, "sp={:#x} stack=[{:#x}, {:#x}]", at.sp(), slot.limit, slot.top);
     let _ = writeln!(out, "fatal error: stack overflow");
     let _ = write!(out, "\ngoroutine {} [running]:\n", g.id.get());
-    frames(&mut out, slot.limit..=slot.top);
+    frames(&mut out, slot.base..=slot.top);
     signal::exit_now(2);
 }
 
