@@ -28,6 +28,7 @@
 #![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports))]
 
 mod base;
+mod poll;
 mod runq;
 mod sched;
 
@@ -39,6 +40,10 @@ mod chan;
 pub mod context;
 #[cfg(not(any(loom, shuttle)))]
 mod g;
+#[cfg(not(any(loom, shuttle)))]
+pub mod io;
+#[cfg(not(any(loom, shuttle)))]
+pub mod net;
 #[cfg(not(any(loom, shuttle)))]
 mod panic;
 #[cfg(not(any(loom, shuttle)))]

@@ -12,6 +12,7 @@
 //! | `runnable.rs` `birth.rs` `reserve.rs` | what queues hold; crowds that have not started |
 //! | `spawn.rs` `join.rs` `goexit.rs` | birth, death, results |
 //! | `alarm.rs` `clock.rs` | what timers do; who sleeps until the next one |
+//! | `netpoll.rs` | who asks the poller, and when |
 //! | `world.rs` | stop-the-world, GOMAXPROCS |
 //! | `threads.rs` `locked.rs` | who clones threads, their limit; LockOSThread |
 //! | `blocking.rs` | declared blocking calls |
@@ -56,6 +57,8 @@ mod lease;
 mod locked;
 #[cfg(not(any(loom, shuttle)))]
 mod m;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod netpoll;
 mod order;
 #[cfg(not(any(loom, shuttle)))]
 mod p;

@@ -5,6 +5,8 @@
 mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod cpu;
+pub(crate) mod epoll;
+pub(crate) mod fd;
 pub(crate) mod futex;
 pub(crate) mod lock;
 pub(crate) mod mem;
