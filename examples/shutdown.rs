@@ -24,7 +24,8 @@ fn serve(stream: TcpStream, quit: &Context, cut: &Context) {
             break;
         }
     }
-    (idle.stop(), late.stop());
+    idle.stop();
+    late.stop();
 }
 
 /// Works for `d`; true if it was cut off.

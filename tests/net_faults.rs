@@ -3,6 +3,8 @@
 //!
 //! `FAULT_SEED` replays a run, as far as the threads' order allows.
 
+#![allow(clippy::print_stdout, reason = "the seed")]
+
 #[path = "support/mod.rs"]
 mod support;
 
@@ -30,7 +32,7 @@ fn chance(n: u64, kind: usize) -> bool {
     }
     let mut z = STATE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let hit = (z ^ (z >> 31)) % n == 0;
+    let hit = (z ^ (z >> 31)).is_multiple_of(n);
     FAULTS[kind].fetch_add(usize::from(hit), Ordering::Relaxed);
     hit
 }

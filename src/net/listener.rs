@@ -77,7 +77,7 @@ impl TcpListener {
 }
 
 /// One connection, in non-blocking mode.
-pub(super) fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, SockAddr)> {
+fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, SockAddr)> {
     loop {
         // SAFETY: the call fills in what it is given, as accept(2) says.
         let accepted = unsafe {

@@ -1,7 +1,7 @@
 //! Unix-domain sockets: streams, their listeners, datagrams.
 
 use super::common::{Handle, deadlines, descriptor, pass_on};
-use super::listener::accept;
+use super::listener::Pause;
 use super::tcp::{read_by_reference, write_by_reference};
 use crate::io::{Closed, Done};
 use crate::poll::Direction;
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long to wait before the next attempt where the system tells nothing.
-const PAUSE: Duration = Duration::from_millis(1);
+const NEXT_TRY: Duration = Duration::from_millis(1);
 
 /// A Unix-domain stream; [`std::os::unix::net::UnixStream`] whose waits park the goroutine.
 ///
@@ -146,15 +146,14 @@ impl UnixListener {
     /// # Errors
     /// As for [`TcpListener::accept`](super::TcpListener::accept).
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let (fd, addr) = self.0.run(Direction::Read, |s| accept(s).map(Done::whole))?;
-        let addr = addr.as_unix().ok_or(io::ErrorKind::InvalidData)?;
-        Ok((UnixStream(Handle::new(fd.into())?), addr))
+        let (stream, addr) = self.0.run(Direction::Read, |s| s.accept().map(Done::whole))?;
+        Ok((UnixStream::from_std(stream)?, addr))
     }
 
     /// Every further connection, until the listener is closed. Pauses when the system is short of
     /// something, as [`TcpListener::incoming`](super::TcpListener::incoming) does.
     pub fn incoming(&self) -> impl Iterator<Item = io::Result<UnixStream>> + '_ {
-        let mut pause = super::listener::Pause::default();
+        let mut pause = Pause::default();
         std::iter::from_fn(move || {
             pause.wait();
             let accepted = self.accept().map(|(stream, _)| stream);
@@ -243,7 +242,7 @@ impl UnixDatagram {
             if let Some(n) = sent {
                 return Ok(n);
             }
-            sched::sleep_until(sys::clock::after(PAUSE));
+            sched::sleep_until(sys::clock::after(NEXT_TRY));
         }
     }
 
