@@ -61,7 +61,8 @@ async fn http() -> io::Result<()> {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         tokio::spawn(async move {
-            let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(hello));
+            let served =
+                http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(hello));
             drop(served.await);
         });
     }

@@ -4,7 +4,9 @@
 
 use gort::net::{TcpListener, TcpStream};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+};
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -29,9 +31,9 @@ fn main() {
         let addr = listener.local_addr().unwrap();
         gort::go(move || {
             for stream in listener.incoming().flatten() {
-                let session = ServerConnection::new(server.clone()).unwrap();
+                let connection = ServerConnection::new(server.clone()).unwrap();
                 gort::go(move || {
-                    let mut tls = StreamOwned::new(session, stream);
+                    let mut tls = StreamOwned::new(connection, stream);
                     let mut text = [0; 1000];
                     tls.read_exact(&mut text).unwrap();
                     text.reverse();
@@ -46,8 +48,8 @@ fn main() {
                 let client = client.clone();
                 gort::spawn(move || {
                     let name = ServerName::try_from("localhost").unwrap();
-                    let session = ClientConnection::new(client, name).unwrap();
-                    let mut tls = StreamOwned::new(session, TcpStream::connect(addr).unwrap());
+                    let connection = ClientConnection::new(client, name).unwrap();
+                    let mut tls = StreamOwned::new(connection, TcpStream::connect(addr).unwrap());
                     let text: Vec<u8> = (0..1000).map(|b| (b * i) as u8).collect();
                     tls.write_all(&text).unwrap();
                     let mut back = Vec::new();
