@@ -28,6 +28,7 @@
 #![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports, unreachable_pub))]
 
 mod base;
+mod poll;
 mod runq;
 mod sched;
 
@@ -44,6 +45,10 @@ mod g {
     mod wait;
     pub(crate) use wait::WaitReason;
 }
+#[cfg(not(any(loom, shuttle)))]
+pub mod io;
+#[cfg(not(any(loom, shuttle)))]
+pub mod net;
 #[cfg(not(any(loom, shuttle)))]
 mod panic;
 #[cfg(not(any(loom, shuttle)))]

@@ -20,6 +20,7 @@ pub(crate) enum WaitReason {
     SemAcquire,
     Join,
     PanicWait,
+    Io,
 }
 
 impl WaitReason {
@@ -42,6 +43,7 @@ impl WaitReason {
             Self::WaitGroup => "sync.WaitGroup.Wait",
             Self::Join => "join",
             Self::PanicWait => "panicwait",
+            Self::Io => "IO wait",
         }
     }
 }

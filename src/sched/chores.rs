@@ -4,7 +4,7 @@
 //! goroutines ready (`ready::submit_global`, `idle::wake_one`), and must not block: whoever waits for
 //! a P waits for the monitor.
 
-use super::{SCHED, world};
+use super::{SCHED, netpoll, world};
 use crate::base::atomic::Ordering;
 use crate::sys;
 use crate::sys::clock::NEVER;
@@ -14,7 +14,7 @@ use crate::sys::clock::NEVER;
 /// need not), which shortens the monitor's deep sleep.
 type Row = (u64, fn(u64) -> u64);
 
-const ROWS: [Row; 1] = [(1_000_000_000, follow_limits)];
+const ROWS: [Row; 2] = [(1_000_000_000, follow_limits), (netpoll::LONG_NS, netpoll::watch)];
 
 /// The rows, and when each is due.
 pub(super) struct Chores {

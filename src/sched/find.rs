@@ -1,12 +1,12 @@
 //! What an M runs next. The order is Go's: own timers; every 61st pick a look at the global queue;
-//! `runnext`; the ring; the global queue; then, as one of a bounded number of spinning Ms, other
-//! Ps' rings, timers and at last their `runnext`; then sleep.
+//! `runnext`; the ring; the global queue; the network; then, as one of a bounded number of spinning Ms,
+//! other Ps' rings, timers and at last their `runnext`; then sleep.
 
 use super::alarm::Timed;
 use super::m::M;
 use super::p::P;
 use super::runnable::Runnable;
-use super::{SCHED, clock, idle, world};
+use super::{SCHED, clock, idle, netpoll, world};
 use crate::g::GRef;
 use crate::runq::Global;
 use crate::sys;
@@ -33,7 +33,10 @@ pub(super) fn next(m: &'static M) -> GRef {
             }
             run_overdue(p);
         }
-        let found = local(p).or_else(|| global_batch(m, p)).or_else(|| steal(m, p));
+        let found = local(p)
+            .or_else(|| global_batch(m, p))
+            .or_else(|| netpoll::find(p))
+            .or_else(|| steal(m, p));
         if let Some(g) = found {
             p.learn(g);
             return g.into_goroutine(m);
@@ -61,6 +64,7 @@ fn local(p: &'static P) -> Option<Runnable> {
 /// that talks through `runnext` can go on for ever, and so can the ring or the threads outside.
 #[cold]
 fn fair(p: &'static P, turn: u32) -> Option<Runnable> {
+    netpoll::refill(p);
     (turn..turn + 3).find_map(|turn| match turn % 3 {
         0 => global_one(),
         1 => yielded(p),

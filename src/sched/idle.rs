@@ -12,7 +12,6 @@
 use super::m::M;
 use super::p::P;
 use super::{Inner, SCHED, clock, find, sysmon, threads};
-use crate::sys::clock::NEVER;
 use crate::sys::lock::Guard;
 
 /// If a P is idle and nobody is looking for work, starts somebody.
@@ -51,7 +50,8 @@ impl Inner {
 
     /// Whether no thread of the runtime's can run anything unless somebody wakes it.
     pub(super) fn all_asleep(&self) -> bool {
-        self.ms == self.idle_ms.len() + self.idle_locked && self.runners_busy == 0
+        let asleep = self.idle_ms.len() + self.idle_locked + usize::from(clock::is_kept());
+        self.ms == asleep && self.runners_busy == 0
     }
 }
 
@@ -178,8 +178,8 @@ pub(super) fn hand_off(p: &'static P) {
     if p.has_work() || !SCHED.global.is_empty() {
         return start_m(inner, p, false);
     }
-    // The M may be the last one awake: then somebody must keep the clock for what sleeps here.
-    if clock::nobody_keeps() && clock::earliest() != NEVER {
+    // The M may be the last one awake: then somebody must keep the clock for what waits here.
+    if clock::nobody_keeps() && clock::is_wanted() {
         return start_m(inner, p, false);
     }
     put_p(&mut inner, p);

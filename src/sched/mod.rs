@@ -13,6 +13,7 @@
 //! | `spawn.rs` `join.rs` `goexit.rs` | birth, death, results |
 //! | `cap.rs` `grow.rs` | how large stacks may become, and which rung a new one gets; further segments |
 //! | `alarm.rs` `clock.rs` | what timers do; who sleeps until the next one |
+//! | `netpoll.rs` | who asks the poller, and when |
 //! | `world.rs` | stop-the-world, GOMAXPROCS |
 //! | `threads.rs` `locked.rs` | who clones threads, their limit; LockOSThread |
 //! | `blocking.rs` | declared blocking calls |
@@ -61,6 +62,8 @@ mod lease;
 mod locked;
 #[cfg(not(any(loom, shuttle)))]
 mod m;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod netpoll;
 mod order;
 #[cfg(not(any(loom, shuttle)))]
 mod p;

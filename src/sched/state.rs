@@ -4,6 +4,7 @@ use super::birth::Birth;
 use super::clock::Clock;
 use super::join::Cell as JoinCell;
 use super::m::M;
+use super::netpoll::Net;
 use super::order::Order;
 use super::p::P;
 use super::spin::Spin;
@@ -28,6 +29,8 @@ pub(crate) struct Sched {
     pub(super) spin: Spin,
     /// Who sleeps until the next timer.
     pub(super) clock: Clock,
+    /// Who asks the poller.
+    pub(super) net: Net,
     /// Idle lists and thread counts.
     pub(super) inner: Lock<Inner>,
     /// Steal order for the present number of Ps. Remade while the world is stopped.
@@ -106,6 +109,7 @@ pub(crate) static SCHED: Sched = Sched {
     global: Global::new(),
     spin: Spin::new(),
     clock: Clock::new(),
+    net: Net::new(),
     inner: Lock::new(Inner {
         idle_ms: Vec::new(),
         idle_ps: Vec::new(),

@@ -14,6 +14,14 @@ pub(crate) fn now() -> u64 {
     ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
 }
 
+/// `ns` as the kernel takes it; what is longer than it can say becomes the longest.
+pub(super) fn timespec(ns: u64) -> libc::timespec {
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(ns / 1_000_000_000).unwrap_or(libc::time_t::MAX),
+        tv_nsec: (ns % 1_000_000_000) as libc::c_long,
+    }
+}
+
 /// `now() + d`, saturating: a sleep that would end after the clock does ends with the clock. That is
 /// not [`NEVER`]: somebody sleeps, so there is no deadlock (Go).
 pub(crate) fn after(d: Duration) -> u64 {

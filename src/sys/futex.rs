@@ -8,10 +8,7 @@ use std::sync::atomic::AtomicU32;
 /// Sleeps while `*word == expected`, at most `timeout_ns` (for ever if `None`).
 /// Returns early on a wake, a signal, or a changed word; `false` says the time ran out.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout_ns: Option<u64>) -> bool {
-    let ts = timeout_ns.map(|ns| libc::timespec {
-        tv_sec: (ns / 1_000_000_000).min(i64::MAX as u64) as libc::time_t,
-        tv_nsec: (ns % 1_000_000_000) as libc::c_long,
-    });
+    let ts = timeout_ns.map(super::clock::timespec);
     let ts_ptr = ts.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: `word` outlives the call, `ts_ptr` is null or points to `ts` above.
     let rc = unsafe {

@@ -5,7 +5,9 @@
 mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod cpu;
+pub(crate) mod epoll;
 pub(crate) mod fault;
+pub(crate) mod fd;
 pub(crate) mod futex;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) mod image;

@@ -10,6 +10,7 @@ pub(crate) const LINE: &str = "
     < runq, timer, poll
     < sched
     < chan, sync, panic
+    < io
     < time, net, context
     < api, debug, ffi
 ";

@@ -18,6 +18,7 @@ pub(crate) const DEPENDENCIES: &str = "
     crossbeam_utils: base, runq
     backtrace: stack, panic, debug
     gimli: panic
+    socket2: net
     loom: base, runq, model.rs
     shuttle: base, runq, model.rs
 ";
@@ -27,6 +28,7 @@ pub(crate) const PURE: &[&str] = &[
     "src/base/",
     "src/runq/",
     "src/timer/",
+    "src/poll/gate.rs",
     "src/sched/lease.rs",
     "src/sched/spin.rs",
     "src/sched/waitq.rs",

@@ -1,0 +1,3 @@
+module gort.bench/net
+
+go 1.24
