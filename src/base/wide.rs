@@ -1,7 +1,7 @@
 //! `Wide`: a 64-bit number that several threads use, on every target. `width.rs` picks:
 //!
 //! * 64-bit targets have [`Word`], which *is* `AtomicU64`: no wrapper, no cost.
-//! * 32-bit targets have [`Pair`]: two halves and a turn. Not all of them have a 64-bit atomic, and
+//! * 32-bit targets have `Pair`: two halves and a turn. Not all of them have a 64-bit atomic, and
 //!   where there is one it is a loop around an instruction that locks the bus (x86) or a pair of
 //!   reservations (arm), for loads too.
 //!

@@ -6,7 +6,7 @@
 //!
 //! | what | how |
 //! |---|---|
-//! | a pipe | [`pipe`] |
+//! | a pipe | [`pipe()`] |
 //! | a child's stdin, stdout, stderr | `PipeWriter::try_from`, `PipeReader::try_from` |
 //! | a terminal, eventfd, timerfd, … | [`Pollable`] |
 //! | a regular file, `std::io::stdin()` | the standard library |
