@@ -230,14 +230,21 @@ programs! {
         end.unwrap();
     }
     two_at_once {
+        // Each is printed only when both are about to be.
+        #[derive(Debug)]
+        struct Meets(&'static str);
+        impl fmt::Display for Meets {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                static HERE: AtomicU32 = AtomicU32::new(0);
+                HERE.fetch_add(1, Ordering::SeqCst);
+                while HERE.load(Ordering::SeqCst) < 2 { runtime::gosched(); }
+                f.write_str(self.0)
+            }
+        }
+        impl Error for Meets {}
         run(|| {
-            static READY: AtomicU32 = AtomicU32::new(0);
             for name in ["one", "two"] {
-                go(move || {
-                    READY.fetch_add(1, Ordering::SeqCst);
-                    while READY.load(Ordering::SeqCst) < 2 { runtime::gosched(); }
-                    panic!("{name}")
-                });
+                go(move || panic_any(Box::<dyn Error + Send + Sync>::from(Meets(name))));
             }
             let _ = gort::Chan::<()>::nil().recv();
         });
