@@ -39,18 +39,13 @@ const REPORT: &[&str] =
 #[test]
 fn child() {
     match std::env::var(CASE).as_deref() {
-        Ok("unrecovered") => gort::run(|| {
-            Builder::new()
-                .stack_size(1 << 20)
-                .spawn(|| {
-                    let t = Tally::new();
-                    go(|| ());
-                    gort::scope(|s| s.go(|| black_box(forever(t, 0))))
-                })
-                .expect("a stack")
-                .join()
-                .expect("the process ends first");
-        }),
+        Ok("unrecovered") => {
+            let body = || {
+                go(|| black_box(forever(Tally::new(), 0)));
+                gort::chan::<()>(0).recv()
+            };
+            Config::new().max_stack(1 << 20).run(body).expect("it runs");
+        }
         Ok("dense") => {
             let ladder = [(2, 1 << 20), (usize::MAX, 256 << 10)];
             let body = || {

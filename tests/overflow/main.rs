@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "what a child process says")]
 
 mod ends;
+mod fuzz;
 mod life;
 mod shapes;
 mod table;
