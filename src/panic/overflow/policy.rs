@@ -332,23 +332,15 @@ pub(super) fn close(g: GRef, slot: Slot, sp: usize) {
 
 /// In the handler of SIGTRAP: whether the step was ours.
 fn on_trap(at: &mut Interrupted<'_>, _: usize) -> bool {
-    let g = current().and_then(|m| m.curg());
-    let Some((g, strain)) = g.and_then(|g| g.strain.get().map(|s| (g, s))) else {
-        // A goroutine has left this thread in the middle of a step.
-        at.step(false);
-        return true;
-    };
-    if !strain.stepping.get() {
-        at.step(false);
-        return strain.postponed.take() && resume(at, strain);
+    // On a plain thread nobody of ours steps.
+    let Some(m) = current() else { return false };
+    match m.curg().and_then(|g| g.strain.get().map(|strain| (g, strain))) {
+        Some((g, strain)) if strain.stepping.get() => step(at, g, strain),
+        // Back on a thread, perhaps another one.
+        Some((_, strain)) if strain.postponed.take() => watch_steps(at, strain, true),
+        // The one that stepped has ended, or has left this thread.
+        _ => at.step(false),
     }
-    step(at, g, strain);
-    true
-}
-
-/// Goes on stepping, on whatever thread.
-fn resume(at: &mut Interrupted<'_>, strain: &Strain) -> bool {
-    watch_steps(at, strain, true);
     true
 }
 
