@@ -1,5 +1,7 @@
 //! A goroutine that runs out of stack, recovers and goes on living: no destructor is lost.
 
+#![allow(clippy::print_stdout, reason = "what an example says")]
+
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 

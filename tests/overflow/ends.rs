@@ -39,56 +39,22 @@ const REPORT: &[&str] =
 #[test]
 fn child() {
     match std::env::var(CASE).as_deref() {
-        Ok("unrecovered") => {
-            let body = || {
-                go(|| black_box(forever(Tally::new(), 0)));
-                gort::chan::<()>(0).recv()
-            };
-            Config::new().max_stack(1 << 20).run(body).expect("it runs");
-        }
-        Ok("dense") => {
-            let ladder = [(2, 1 << 20), (usize::MAX, 256 << 10)];
-            let body = || {
-                let gate = gort::chan::<()>(0);
-                for _ in 0..4 {
-                    let gate = gate.clone();
-                    go(move || drop(gate.recv()));
-                }
-                go(|| forever(Tally::new(), 0));
-                let _ = gate.recv();
-            };
-            Config::new().stack_ladder(&ladder).run(body).expect("it runs");
-        }
+        Ok("unrecovered") => unrecovered(),
+        Ok("dense") => dense(),
         Ok("fatal") => {
             let config = Config::new().on_overflow(OnOverflow::Fatal).max_stack(1 << 20);
             config.run(|| spawn(|| forever(Tally::new(), 0)).join()).expect("it runs").unwrap();
         }
-        Ok("hook") => {
-            let body = || {
-                std::panic::set_hook(Box::new(|_| {
-                    black_box(forever(Tally::new(), 0));
-                }));
-                panic!("with a bad hook")
-            };
-            let _: Result<(), _> = gort::run(|| {
-                Builder::new().stack_size(1 << 20).spawn(body).expect("a stack").join()
-            });
-        }
-        Ok("cleanup") => {
-            struct Deep;
-            impl Drop for Deep {
-                fn drop(&mut self) {
-                    black_box(forever(Tally::new(), 0));
-                }
-            }
-            let body = || {
-                let _deep = Deep;
-                panic!("on the way");
-            };
-            let _: Result<(), _> = gort::run(|| {
-                Builder::new().stack_size(1 << 20).spawn(body).expect("a stack").join()
-            });
-        }
+        Ok("hook") => on_a_mebibyte(|| {
+            std::panic::set_hook(Box::new(|_| {
+                black_box(forever(Tally::new(), 0));
+            }));
+            panic!("with a bad hook")
+        }),
+        Ok("cleanup") => on_a_mebibyte(|| {
+            let _deep = Deep;
+            panic!("on the way");
+        }),
         Ok("null") => touch(|| 8),
         Ok("below") => touch(|| {
             let here = 0_u8;
@@ -104,6 +70,43 @@ fn child() {
         }
         _ => {}
     }
+}
+
+/// Overflows when it is dropped.
+struct Deep;
+
+impl Drop for Deep {
+    fn drop(&mut self) {
+        black_box(forever(Tally::new(), 0));
+    }
+}
+
+/// Runs what does not return on a stack of a MiB.
+fn on_a_mebibyte(body: fn()) {
+    let end = gort::run(|| Builder::new().stack_size(1 << 20).spawn(body).expect("a stack").join());
+    drop(end);
+}
+
+fn unrecovered() {
+    let body = || {
+        go(|| black_box(forever(Tally::new(), 0)));
+        gort::chan::<()>(0).recv()
+    };
+    Config::new().max_stack(1 << 20).run(body).expect("it runs");
+}
+
+fn dense() {
+    let ladder = [(2, 1 << 20), (usize::MAX, 256 << 10)];
+    let body = || {
+        let gate = gort::chan::<()>(0);
+        for _ in 0..4 {
+            let gate = gate.clone();
+            go(move || gate.recv());
+        }
+        go(|| forever(Tally::new(), 0));
+        let _ = gate.recv();
+    };
+    Config::new().stack_ladder(&ladder).run(body).expect("it runs");
 }
 
 /// Writes to an address, in a goroutine that is nowhere near the end of its stack.

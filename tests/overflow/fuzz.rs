@@ -140,7 +140,7 @@ fn level(run: &Run<'_>, n: usize) -> u64 {
             });
             down(run, n + 1) ^ echoed
         }
-        Level::Grow if n % 64 == 0 => gort::stack::grow(|| down(run, n + 1)),
+        Level::Grow if n.is_multiple_of(64) => gort::stack::grow(|| down(run, n + 1)),
         Level::Grow => down(run, n + 1) ^ 2,
     }
 }

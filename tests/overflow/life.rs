@@ -146,21 +146,21 @@ fn in_a_destructor_during_an_overflow() {
 #[test]
 fn a_main_goroutine_gets_it_out_of_run() {
     let t = Tally::new();
-    let end = catch_unwind(|| gort::run(|| gort::stack::grow(|| forever_on(t, 1 << 20))));
+    let end = catch_unwind(|| gort::run(|| gort::stack::grow(|| forever_on(t))));
     let payload = end.expect_err("it overflows");
     let text = payload.downcast_ref::<String>().expect("a text");
     assert!(text.contains("stack overflow"), "{text}");
     assert_eq!(t.made(), t.dropped());
 }
 
-/// Overflows in frames of so many bytes, so that the largest stack does not take long.
+/// Overflows in large frames, so that the largest stack does not take long.
 #[expect(unconditional_recursion, reason = "it is to overflow")]
 #[inline(never)]
-fn forever_on(t: &'static Tally, bytes: usize) -> usize {
+fn forever_on(t: &'static Tally) -> usize {
     let _guard = t.guard();
     let mut room = std::mem::MaybeUninit::<[u8; 60_000]>::uninit();
     black_box(room.as_mut_ptr());
-    let r = forever_on(t, bytes);
+    let r = forever_on(t);
     black_box(room.as_mut_ptr());
     r + 1
 }
