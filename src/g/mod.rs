@@ -63,6 +63,8 @@ pub(crate) struct G {
     pub(crate) reason: Cell<WaitReason>,
     /// When that park, or the declared call, began, in the monitor's seconds.
     pub(crate) since: AtomicU32,
+    /// What its stack has been through, if it ever ended.
+    pub(crate) strain: Cell<Option<&'static Strain>>,
     /// Which free list it returns to: a rung of the ladder, or that of its size class if it is
     /// [`OFF_LADDER`] or [`AT_CAP`].
     pub(crate) rung: Cell<u8>,
@@ -96,8 +98,6 @@ pub(crate) struct G {
     pub(crate) held: Cell<*mut ()>,
     /// Memory for deferred calls, kept for the next function that needs some.
     pub(crate) spare: Cell<*mut ()>,
-    /// What its stack has been through, if it ever ended.
-    pub(crate) strain: Cell<Option<&'static Strain>>,
     /// Where it was started.
     pub(crate) created: Cell<Option<Site>>,
     /// Name given by `Builder::name`.

@@ -23,6 +23,8 @@ pub(crate) struct Strain {
     pub(crate) steps: Cell<u32>,
     /// The stack pointer of the frame that will catch the panic being raised.
     pub(crate) catch: Cell<usize>,
+    /// Panics of overflows that have not been caught yet.
+    pub(crate) unwinding: Cell<u32>,
     /// Panic hooks it is in: a panic there cannot be raised.
     pub(crate) hooks: Cell<u32>,
 }
@@ -114,6 +116,7 @@ impl GRef {
     pub(crate) fn rest(self) {
         if let Some(strain) = self.strain.get() {
             strain.relax();
+            strain.unwinding.set(0);
             self.recover();
         }
     }

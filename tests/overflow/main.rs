@@ -2,6 +2,9 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(clippy::print_stderr, reason = "what a child process says")]
 
+mod ends;
+mod fuzz;
+mod life;
 mod shapes;
 mod table;
 mod tally;

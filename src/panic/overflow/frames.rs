@@ -349,7 +349,7 @@ impl Walker {
 /// Goes on to the caller.
 fn climb(step: &Step, frame: &mut Registers) -> Result<(), Why> {
     let cfa = match step.cfa {
-        Cfa::Register(r, offset) if r == RSP || KEPT.contains(&r) => {
+        Cfa::Register(r, offset) if r == RSP || r == RBP || KEPT.contains(&r) => {
             frame[r].wrapping_add_signed(offset as isize)
         }
         Cfa::Expression(at, len) => {
@@ -364,10 +364,14 @@ fn climb(step: &Step, frame: &mut Registers) -> Result<(), Why> {
     if !cfa.is_multiple_of(WORD) || cfa < 4096 {
         return Err(Why::NoTable);
     }
-    for (&at, register) in step.saved.iter().zip(KEPT) {
-        if at != IN_PLACE {
-            frame[register] = word(cfa.wrapping_add_signed(at as isize));
+    // An overflow walks millions of frames: no iterators, which cost much in builds without
+    // optimization.
+    let mut i = 0;
+    while i < KEPT.len() {
+        if step.saved[i] != IN_PLACE {
+            frame[KEPT[i]] = word(cfa.wrapping_add_signed(step.saved[i] as isize));
         }
+        i += 1;
     }
     frame[RIP] = word(cfa - WORD);
     frame[RSP] = cfa;

@@ -128,24 +128,22 @@ fn consult<R>(f: impl FnOnce(&mut Expert) -> R) -> Option<R> {
 /// A goroutine's stack has ended. `None`: report it; `Some(false)`: it is no overflow after all.
 pub(super) fn deal(at: &mut Interrupted<'_>, addr: usize, g: GRef, slot: Slot) -> Option<bool> {
     let strain = g.strain();
-    if cfg!(panic = "abort")
-        || crate::sched::boot::settings().overflow_is_fatal
-        || strain.hooks.get() > 0
-    {
+    if cfg!(panic = "abort") || crate::sched::boot::settings().overflow_is_fatal {
         return None;
     }
     let begun = consult(|e| {
         e.walker.begin();
         e.decide(at, addr, strain, false)
     });
-    let (mut verdict, fits) = (begun?, reaches(at, addr, slot));
-    if let (Verdict::GoOn { .. }, false) = (&verdict, fits) {
+    let mut verdict = begun?;
+    let lowest = addr.min(at.sp());
+    if matches!(verdict, Verdict::GoOn { step } if !reaches(lowest, slot, step)) {
         // There is no room to be choosy.
         verdict = consult(|e| e.decide(at, addr, strain, true))?;
     }
     let dealt = match verdict {
         Verdict::Panic(point) => raise(at, &point, g, slot),
-        Verdict::GoOn { step } => fits && go_on(at, addr, g, slot, step),
+        Verdict::GoOn { step } => reaches(lowest, slot, step) && go_on(at, addr, g, slot, step),
         Verdict::GiveUp => false,
     };
     dealt.then_some(true)
@@ -153,7 +151,8 @@ pub(super) fn deal(at: &mut Interrupted<'_>, addr: usize, g: GRef, slot: Slot) -
 
 enum Verdict {
     Panic(Point),
-    /// Not here; whether it is worth to look at what comes next.
+    /// Not here; whether it is worth to look at what comes next, or a panic is under way already,
+    /// which the whole reserve is for.
     GoOn {
         step: bool,
     },
@@ -174,6 +173,9 @@ impl Expert {
         hurry: bool,
     ) -> Verdict {
         let (registers, pc) = (at.registers(), at.pc());
+        if strain.hooks.get() > 0 {
+            return Verdict::GoOn { step: false };
+        }
         if inside() || self.is_system(pc) {
             return Verdict::GoOn { step: true };
         }
@@ -197,12 +199,15 @@ impl Expert {
         match checked {
             Ok(Catch { sp }) => {
                 strain.catch.set(sp);
-                if hurry || recurs { Verdict::Panic(point) } else { Verdict::GoOn { step: true } }
+                if hurry || recurs {
+                    return Verdict::Panic(point);
+                }
+                Verdict::GoOn { step: strain.unwinding.get() == 0 }
             }
             Err(Refusal { why: Why::Panicking, .. }) => Verdict::GoOn { step: false },
             // The recursion itself cannot be unwound, or what is in the way will not be gone soon.
             Err(Refusal { depth, .. }) if recurs || depth >= NEAR => Verdict::GiveUp,
-            Err(_) => Verdict::GoOn { step: true },
+            Err(_) => Verdict::GoOn { step: strain.unwinding.get() == 0 },
         }
     }
 
@@ -259,13 +264,15 @@ fn dwarf(point: &Point) -> Registers {
     all
 }
 
-/// Opens the whole reserve and goes on in the function that panics.
+/// Opens as much of the reserve as a panic needs to begin with, and goes on in the function that
+/// panics.
 fn raise(at: &mut Interrupted<'_>, point: &Point, g: GRef, slot: Slot) -> bool {
     let floor = slot.limit - slot.reserve();
     let mut registers = point.registers;
     registers[rollback::RSP] -= 8;
     let sp = registers[rollback::RSP];
-    if sp < floor + quarter(slot) || !g.open_reserve(slot, floor) {
+    let to = floor.max((sp - quarter(slot)) & !(PAGE - 1));
+    if sp < floor + quarter(slot) || !g.open_reserve(slot, to) {
         return false;
     }
     if point.push {
@@ -274,6 +281,7 @@ fn raise(at: &mut Interrupted<'_>, point: &Point, g: GRef, slot: Slot) -> bool {
         unsafe { top.write(point.next) };
     }
     g.strain().relax();
+    g.strain().unwinding.update(|n| n + 1);
     at.set_registers(&registers);
     at.call(inject::entry());
     at.step(false);
@@ -291,8 +299,9 @@ fn keep(slot: Slot) -> usize {
 }
 
 /// Whether the code may use the reserve down to `addr` without a panic.
-fn reaches(at: &mut Interrupted<'_>, addr: usize, slot: Slot) -> bool {
-    addr.min(at.sp()) >= slot.limit - 2 * quarter(slot)
+fn reaches(addr: usize, slot: Slot, step: bool) -> bool {
+    let most = if step { 2 * quarter(slot) } else { slot.reserve() };
+    addr >= slot.limit - most
 }
 
 /// Gives the code the page it wants, and watches what it does with it.
@@ -323,23 +332,15 @@ pub(super) fn close(g: GRef, slot: Slot, sp: usize) {
 
 /// In the handler of SIGTRAP: whether the step was ours.
 fn on_trap(at: &mut Interrupted<'_>, _: usize) -> bool {
-    let g = current().and_then(|m| m.curg());
-    let Some((g, strain)) = g.and_then(|g| g.strain.get().map(|s| (g, s))) else {
-        // A goroutine has left this thread in the middle of a step.
-        at.step(false);
-        return true;
-    };
-    if !strain.stepping.get() {
-        at.step(false);
-        return strain.postponed.take() && resume(at, strain);
+    // On a plain thread nobody of ours steps.
+    let Some(m) = current() else { return false };
+    match m.curg().and_then(|g| g.strain.get().map(|strain| (g, strain))) {
+        Some((g, strain)) if strain.stepping.get() => step(at, g, strain),
+        // Back on a thread, perhaps another one.
+        Some((_, strain)) if strain.postponed.take() => watch_steps(at, strain, true),
+        // The one that stepped has ended, or has left this thread.
+        _ => at.step(false),
     }
-    step(at, g, strain);
-    true
-}
-
-/// Goes on stepping, on whatever thread.
-fn resume(at: &mut Interrupted<'_>, strain: &Strain) -> bool {
-    watch_steps(at, strain, true);
     true
 }
 

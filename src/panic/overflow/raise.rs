@@ -84,6 +84,7 @@ unsafe extern "C-unwind" fn settled(exception: *mut Exception, watched: *mut c_v
         (*exception).private_1 = 0;
         (*exception).private_2 = catch;
     }
+    g.strain().unwinding.update(|n| n.saturating_sub(1));
     let slot = g.stack();
     if (slot.base..slot.top).contains(&catch) {
         super::policy::close(g, slot, catch);
