@@ -11,6 +11,7 @@ use crate::g::{GRef, State, Stop};
 /// Body of a scheduler thread; returns when a goroutine has ended that was locked to it.
 pub(super) fn m_main(m: &'static M) {
     m.begin();
+    crate::sys::thread::punctual();
     let _alt_stack = crate::sys::signal::AltStack::enter();
     if let Some(p) = m.next_p.take() {
         m.acquire(p);

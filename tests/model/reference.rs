@@ -8,7 +8,7 @@ use crate::program::{End, Id, Logs, Op, Patience, Program, Seen, value};
 use std::collections::{HashSet, VecDeque};
 
 /// States looked at before giving up.
-const LIMIT: usize = 300_000;
+const LIMIT: usize = 50_000;
 
 pub(crate) enum Verdict {
     Legal,
