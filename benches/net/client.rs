@@ -2,6 +2,7 @@
 //! and connections that do nothing.
 
 use crate::epoll::Epoll;
+use crate::sides::Server;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ pub(crate) struct Run {
     /// From question to answer, in µs.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    /// CPU time of the server for each answer, in µs.
+    pub(crate) cpu: f64,
 }
 
 struct Connection {
@@ -26,11 +29,11 @@ struct Connection {
 }
 
 /// Asks over `count` connections, for `length`, after a tenth of that to warm up.
-pub(crate) fn echo(addr: SocketAddr, count: usize, length: Duration) -> io::Result<Run> {
+pub(crate) fn echo(server: &Server, count: usize, length: Duration) -> io::Result<Run> {
     let mut epoll = Epoll::new()?;
     let mut connections = Vec::new();
     for id in 0..count {
-        let stream = TcpStream::connect(addr)?;
+        let stream = TcpStream::connect(server.addr)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         epoll.add(&stream, id)?;
@@ -39,23 +42,25 @@ pub(crate) fn echo(addr: SocketAddr, count: usize, length: Duration) -> io::Resu
     for (id, c) in connections.iter_mut().enumerate() {
         c.stream.write_all(&message(id))?;
     }
+    let (cpu, mut all) = (server.cpu()?, 0.0);
     let begin = Instant::now() + length / 10;
     let end = begin + length;
     let mut times = Vec::with_capacity(1 << 20);
     let mut now = Instant::now();
     while now < end {
         for id in epoll.wait(1000) {
-            if let Some(asked) = connections[id].answer(id)?
-                && asked >= begin
-            {
+            let Some(asked) = connections[id].answer(id)? else { continue };
+            all += 1.0;
+            if asked >= begin {
                 times.push(connections[id].asked.duration_since(asked).as_nanos() as u32);
             }
         }
         now = Instant::now();
     }
+    let cpu = (server.cpu()? - cpu).as_secs_f64() * 1e6 / all;
     times.sort_unstable();
     let at = |percent: usize| f64::from(times[times.len() * percent / 100]) / 1e3;
-    Ok(Run { rate: times.len() as f64 / length.as_secs_f64(), p50: at(50), p99: at(99) })
+    Ok(Run { rate: times.len() as f64 / length.as_secs_f64(), p50: at(50), p99: at(99), cpu })
 }
 
 fn message(id: usize) -> [u8; SIZE] {

@@ -9,9 +9,12 @@ fn ready(addr: SocketAddr) {
     println!("{addr}");
 }
 
-/// A goroutine for each connection, in the most obvious way.
-pub(crate) fn gort(procs: usize) -> io::Result<()> {
-    let config = gort::Config::new().procs(procs);
+/// A goroutine for each connection, in the most obvious way. Dense: stacks reserve less.
+pub(crate) fn gort(procs: usize, dense: bool) -> io::Result<()> {
+    let mut config = gort::Config::new().procs(procs);
+    if dense {
+        config = config.stack_ladder(&[(usize::MAX, 256 << 10)]);
+    }
     config
         .run(|| {
             let listener = gort::net::TcpListener::bind("127.0.0.1:0")?;

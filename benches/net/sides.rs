@@ -4,9 +4,9 @@ use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// One side of the comparison.
-#[derive(Clone)]
 pub(crate) struct Side {
     pub(crate) name: &'static str,
     program: PathBuf,
@@ -49,6 +49,11 @@ pub(crate) fn http(peers: bool) -> Vec<Side> {
 }
 
 impl Side {
+    /// The same program, told otherwise.
+    pub(crate) fn told(&self, name: &'static str, words: &'static [&'static str]) -> Self {
+        Self { name, program: self.program.clone(), words }
+    }
+
     /// Starts the server on so many processors.
     pub(crate) fn start(&self, procs: usize) -> io::Result<Server> {
         let mut command = Command::new(&self.program);
@@ -75,23 +80,24 @@ impl Server {
     }
 
     /// Resident memory and page tables, in bytes.
-    pub(crate) fn memory(&self) -> io::Result<u64> {
+    pub(crate) fn memory(&self) -> io::Result<[u64; 2]> {
         let status = self.read("status")?;
         let field = |name: &str| {
-            let line = status.lines().find(|l| l.starts_with(name))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+            let line = status.lines().find(|l| l.starts_with(name));
+            let kb = line.and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok());
+            kb.map(|kb| kb * 1024).ok_or(io::ErrorKind::InvalidData)
         };
-        let kb = field("VmRSS:").zip(field("VmPTE:")).map(|(rss, tables)| rss + tables);
-        kb.map(|kb| kb * 1024).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        Ok([field("VmRSS:")?, field("VmPTE:")?])
     }
 
-    /// CPU time used so far, in clock ticks (10 ms).
-    pub(crate) fn ticks(&self) -> io::Result<u64> {
-        let stat = self.read("stat")?;
-        let after = stat.rsplit(')').next().unwrap_or("");
-        let words: Vec<&str> = after.split_whitespace().collect();
-        let tick = |at: usize| words.get(at).and_then(|w| w.parse::<u64>().ok()).unwrap_or(0);
-        Ok(tick(11) + tick(12))
+    /// CPU time of all threads that live, so far.
+    pub(crate) fn cpu(&self) -> io::Result<Duration> {
+        let mut ns = 0;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let stat = std::fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+            ns += stat.split_whitespace().next().and_then(|w| w.parse().ok()).unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(ns))
     }
 }
 

@@ -29,6 +29,9 @@ use std::ptr::NonNull;
 /// How long the poller may go without being asked while goroutines run, in ns (Go).
 pub(super) const LONG_NS: u64 = 10_000_000;
 
+/// The same while they leave the Ps no time to look for want of work, in ns.
+const SHORT_NS: u64 = 1_000_000;
+
 /// What the askers have to know of each other.
 #[derive(Debug)]
 pub(super) struct Net {
@@ -66,10 +69,12 @@ pub(super) fn find(p: &'static P) -> Option<Runnable> {
     p.pop()
 }
 
-/// As [`find`], for an M that may have something else to run: all go to the P's queue.
+/// As [`find`], for an M that has something else to run: all go to the P's queue. Not if somebody
+/// has looked a moment ago.
 #[inline]
 pub(super) fn refill(p: &'static P) {
-    if poll::active() && clock::nobody_keeps() {
+    let long_ago = || now().saturating_sub(SCHED.net.last.load(Ordering::Relaxed)) > SHORT_NS;
+    if poll::active() && clock::nobody_keeps() && long_ago() {
         look(p);
     }
 }
