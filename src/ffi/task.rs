@@ -50,6 +50,8 @@ struct Wanted {
     result: Cell<*mut c_void>,
 }
 
+/// # Safety
+/// `arg` is a [`Wanted`] that outlives the call.
 unsafe extern "C-unwind" fn wanted(arg: *mut c_void) {
     // SAFETY: `go` passes one that outlives the call.
     let wanted = unsafe { &*arg.cast::<Wanted>() };
