@@ -38,6 +38,8 @@ mod chan;
 #[cfg(not(any(loom, shuttle)))]
 pub mod context;
 #[cfg(not(any(loom, shuttle)))]
+mod ffi;
+#[cfg(not(any(loom, shuttle)))]
 mod g;
 /// Under a checker: the reasons alone.
 #[cfg(any(loom, shuttle))]

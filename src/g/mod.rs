@@ -98,6 +98,8 @@ pub(crate) struct G {
     pub(crate) held: Cell<*mut ()>,
     /// Memory for deferred calls, kept for the next function that needs some.
     pub(crate) spare: Cell<*mut ()>,
+    /// What the C interface keeps for it while its function runs; null for others.
+    pub(crate) foreign: Cell<*mut ()>,
     /// Where it was started.
     pub(crate) created: Cell<Option<Site>>,
     /// Name given by `Builder::name`.
@@ -174,6 +176,7 @@ impl GRef {
             held: Cell::new(std::ptr::null_mut()),
             spare: Cell::new(std::ptr::null_mut()),
             strain: Cell::new(None),
+            foreign: Cell::new(std::ptr::null_mut()),
             created: Cell::new(None),
             name: Cell::new(None),
         };

@@ -17,6 +17,7 @@
 //!   C code that changes them has to change them back before it blocks.
 
 pub(crate) mod cost;
+mod foreign;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) mod inject;
 #[cfg(gort_arch)]
@@ -29,6 +30,7 @@ mod shadow;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use foreign::{Caught, call as call_foreign};
 #[cfg(gort_switch = "native")]
 #[allow(unused_imports)]
 pub(crate) use native::Context;
@@ -50,19 +52,43 @@ mod arch {
     core::arch::global_asm!(include_str!(env!("GORT_ARCH_FILE")), options(raw));
 }
 
-/// An instruction of the function this is inlined into; 0 where we have no way to ask.
+/// Makes `pc`, which gives an instruction of the function it is inlined into.
+macro_rules! pc {
+    ($read:literal $(, $nostack:ident)?) => {
+        /// An instruction of the function this is inlined into.
+        #[inline(always)]
+        pub(crate) fn pc() -> usize {
+            let pc;
+            // SAFETY: reads a register.
+            unsafe {
+                core::arch::asm!($read, out(reg) pc, options($($nostack, nomem,)? preserves_flags));
+            }
+            pc
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+pc!("lea {}, [rip]", nostack);
+#[cfg(target_arch = "aarch64")]
+pc!("adr {}, .", nostack);
+#[cfg(target_arch = "riscv64")]
+pc!("auipc {}, 0", nostack);
+#[cfg(target_arch = "arm")]
+pc!("mov {}, pc", nostack);
+/// The CPU cannot read its own address otherwise; see `portable.rs`.
+#[cfg(target_arch = "x86")]
+pc!("call 2f\n2: pop {}");
+/// 0: nobody has written it for this CPU.
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64",
+    target_arch = "x86",
+    target_arch = "arm"
+)))]
 #[inline(always)]
 pub(crate) fn pc() -> usize {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let pc;
-        // SAFETY: reads a register.
-        unsafe {
-            core::arch::asm!("lea {}, [rip]", out(reg) pc, options(nomem, nostack, preserves_flags));
-        }
-        pc
-    }
-    #[cfg(not(target_arch = "x86_64"))]
     0
 }
 

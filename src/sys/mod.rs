@@ -6,6 +6,7 @@ mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod epoll;
+pub(crate) mod errno;
 pub(crate) mod fault;
 pub(crate) mod fd;
 pub(crate) mod futex;

@@ -65,6 +65,8 @@ static int step(int *status)
     steps++;
     if (!WIFSTOPPED(*status))
         return 0;
+    if (WSTOPSIG(*status) == SIGSTOP || WSTOPSIG(*status) == SIGCONT) /* job control: go on */
+        return step(status);
     if (WSTOPSIG(*status) != SIGTRAP)
         fail("the program got signal %d", WSTOPSIG(*status));
     ptrace(PTRACE_GETREGS, child, 0, &regs);

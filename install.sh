@@ -1,0 +1,21 @@
+#!/bin/sh
+# Installs header, libraries and pkg-config file of a release build:
+#
+#   cargo build --release && sh install.sh /usr/local
+set -eu
+prefix=${1:?where to, for example /usr/local}
+cd "$(dirname "$0")"
+libraries=${GORT_LIBRARIES:-target/release}
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+mkdir -p "$prefix/include" "$prefix/lib/pkgconfig"
+cp include/gort.h "$prefix/include/"
+cp "$libraries/libgort.a" "$libraries/libgort.so" "$prefix/lib/"
+cat >"$prefix/lib/pkgconfig/gort.pc" <<PC
+prefix=$prefix
+Name: gort
+Description: Go's goroutine runtime for native programs
+Version: $version
+Cflags: -I\${prefix}/include
+Libs: -L\${prefix}/lib -lgort
+Libs.private: -lpthread -ldl -lm
+PC

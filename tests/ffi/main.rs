@@ -1,0 +1,5 @@
+//! The C interface: the header, and programs in C and C++ that are compiled with it, linked with the
+//! static or the shared library, and run.
+
+mod header;
+mod programs;
