@@ -4,7 +4,7 @@
 //! Thin: it turns pointers and numbers into what the rest of the crate takes, and back. Rules:
 //! * Nothing unwinds into C. The functions are `extern "C"`, which ends the process where that would
 //!   happen, but for `gort_exit` and `gort_panic`, whose purpose it is.
-//! * C's functions are called through [`entry::call`] only: a foreign exception is stopped there.
+//! * C's functions are called through `entry::call` only: a foreign exception is stopped there.
 //! * What may wait holds a `switch::Caught`: C++'s exceptions go with the goroutine.
 //! * What C gets is the address of a box with a [`Handle`]'s mark in it; debug builds look at the mark.
 //! * The functions are safe to Rust because Rust cannot call them: the room is private, and what C

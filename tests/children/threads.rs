@@ -141,9 +141,17 @@ fn masks() {
                 assert!(mask & bit(fault) == 0, "{name} blocks fault {fault}");
             }
         }
-        let ms: Vec<_> = all.iter().filter(|(name, _)| name == "gort").collect();
-        assert!(ms.len() >= 3, "{all:?}");
-        assert!(ms.iter().all(|(_, mask)| *mask == bit(libc::SIGUSR2)), "{all:?}");
+        // A thread that is being born blocks everything until it begins its work.
+        for tries in 0.. {
+            let ms = of_threads("SigBlk").into_iter().filter(|(name, _)| name == "gort");
+            let ms: Vec<_> = ms.collect();
+            assert!(ms.len() >= 3, "{ms:?}");
+            if ms.iter().all(|(_, mask)| *mask == bit(libc::SIGUSR2)) {
+                break;
+            }
+            assert!(tries < 1000, "{ms:?}");
+            gort::time::sleep(Duration::from_millis(10));
+        }
     });
     println!("done");
 }

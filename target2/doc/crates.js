@@ -1,0 +1,2 @@
+window.ALL_CRATES = ["gort"];
+//{"start":21,"fragment_lengths":[6]}

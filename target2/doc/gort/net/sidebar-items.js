@@ -1,0 +1,1 @@
+window.SIDEBAR_ITEMS = {"struct":["Incoming","ReadHalf","ReuniteError","TcpListener","TcpStream","UdpSocket","UnixDatagram","UnixListener","UnixStream","WriteHalf"]};

@@ -1,0 +1,1 @@
+window.SIDEBAR_ITEMS = {"fn":["ensure","grow","in_use","limit","remaining","segments"]};

@@ -1,0 +1,1 @@
+window.SIDEBAR_ITEMS = {"struct":["Barrier","BarrierWaitResult","Condvar","ErrGroup","LazyLock","Map","MappedMutexGuard","MappedRwLockReadGuard","MappedRwLockWriteGuard","Mutex","MutexGuard","Once","OnceLock","Pool","RwLock","RwLockReadGuard","RwLockWriteGuard","Semaphore","SingleFlight","WaitGroup","WaitTimeoutResult"]};

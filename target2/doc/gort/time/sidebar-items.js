@@ -1,0 +1,1 @@
+window.SIDEBAR_ITEMS = {"fn":["after","after_func","sleep","tick","timeout"],"struct":["Elapsed","Ticker","Timer"]};
