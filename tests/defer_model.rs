@@ -263,9 +263,12 @@ fn modelled(code: &[Do]) -> Vec<String> {
     model.said
 }
 
+/// Programs in a run: unoptimized code, with every check, takes its time.
+const CASES: u32 = if cfg!(debug_assertions) { 5_000 } else { 20_000 };
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").map_or(20_000, |n| n.parse().expect("a number")),
+        cases: std::env::var("PROPTEST_CASES").map_or(CASES, |n| n.parse().expect("a number")),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
