@@ -28,6 +28,7 @@ pub(crate) mod portable;
 mod shadow;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tools;
 
 #[cfg(gort_switch = "native")]
 #[allow(unused_imports)]
