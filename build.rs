@@ -6,6 +6,8 @@
 //! * `cfg(gort_switch = "portable")` (corosensei, the default) or `cfg(gort_switch = "native")`
 //!   (`arch/`, with `RUSTFLAGS="--cfg gort_native"`).
 //!
+//! * `cfg(gort_asan)`: the program is built with AddressSanitizer (`src/switch/tools.rs`).
+//!
 //! To add a CPU: write the file (arch/README.md has the contract) and add its row.
 
 use std::env;
@@ -46,6 +48,12 @@ impl Needs {
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(gort_arch)");
+
+    // Only compilers that can build with a sanitizer say so.
+    println!("cargo::rustc-check-cfg=cfg(gort_asan)");
+    if var("CARGO_CFG_SANITIZE").split(',').any(|name| name == "address") {
+        println!("cargo::rustc-cfg=gort_asan");
+    }
 
     let file = arch_file();
     if let Some(file) = file {

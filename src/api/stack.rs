@@ -40,6 +40,13 @@ pub fn segments() -> usize {
     grow::segments()
 }
 
+/// Bytes of stack memory given back to the system since the program began: pages below the frames of
+/// goroutines that have been parked for a while or have ended, and of segments in no use.
+#[must_use]
+pub fn released() -> u64 {
+    crate::sched::scavenge::returned()
+}
+
 /// Runs `f` with at least `bytes` of stack: here if there is as much left, else on a further segment,
 /// which is released when `f` returns or unwinds.
 ///

@@ -24,6 +24,7 @@ pub(crate) mod claim;
 pub(crate) mod fatal;
 pub(crate) mod heap;
 pub(crate) mod hint;
+pub(crate) mod hold;
 #[cfg(loom)]
 pub(crate) mod ipi;
 pub(crate) mod oneshot;

@@ -1,5 +1,8 @@
 //! The park/ready race on a [`Oneshot`](super::oneshot::Oneshot), as a join uses it, and the race of
-//! several wakers for one [`Claim`](super::claim::Claim), as a select has it.
+//! several wakers for one [`Claim`](super::claim::Claim), as a select has it. The holder and the runner
+//! of a goroutine: `model/hold.rs`.
+
+mod hold;
 
 use super::check::{Arc, Mutex, Plain, check, thread};
 use super::claim::{Claim, Ended};

@@ -69,8 +69,10 @@ unsafe extern "C" fn enter(g: *mut (), _carrier: usize) -> usize {
     let g = unsafe { GRef::from_ptr(g) };
     // It stays: it tells where the goroutine was started.
     let start: Start = g.start.get().expect("a goroutine is resumed after it was prepared");
+    g.fiber.arrive();
     // SAFETY: `start` was made for the closure that `closure` points to.
     unsafe { start(g.closure.get()) };
     g.rest();
+    g.fiber.leave(true);
     Stop::exited()
 }

@@ -19,12 +19,14 @@ mod wait;
 pub(crate) use entry::MAX_INLINE_CLOSURE;
 pub(crate) use goexit::Stage;
 pub(crate) use queue::Queue;
-pub(crate) use status::{State, Status};
+pub(crate) use status::{CLEAN, SEEN, State, Status};
 pub(crate) use stop::{Stop, suspend_parked};
 pub(crate) use strain::Strain;
 pub(crate) use wait::WaitReason;
 
+use crate::base::hold::Hold;
 use crate::stack::{Segments, Slot};
+use crate::switch::tools::{self, Fiber};
 use crate::switch::{Context, Saved};
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
@@ -59,6 +61,10 @@ pub(crate) struct G {
     ctx: UnsafeCell<Context>,
     /// What it is doing.
     pub(crate) status: status::Status,
+    /// For AddressSanitizer.
+    pub(crate) fiber: Fiber,
+    /// Keeps it from running while the scavenger is at its stack.
+    pub(crate) hold: Hold,
     /// Why it is parked; valid while `Waiting`.
     pub(crate) reason: Cell<WaitReason>,
     /// When that park, or the declared call, began, in the monitor's seconds.
@@ -154,9 +160,12 @@ impl GRef {
     /// The slot is fresh: nobody else has it and it has no control block yet.
     pub(crate) unsafe fn create(slot: Slot, rung: u8) -> Self {
         let at = Self::place(slot);
+        tools::register_stack(slot.limit, slot.top);
         let block = G {
             ctx: UnsafeCell::new(Context::empty()),
             status: status::Status::dead(),
+            fiber: Fiber::new(),
+            hold: Hold::none(),
             reason: Cell::new(WaitReason::None),
             since: AtomicU32::new(0),
             rung: Cell::new(rung),
@@ -236,8 +245,11 @@ impl GRef {
     /// The caller holds the goroutine, it is suspended or fresh, and its state says Running.
     #[inline(always)]
     pub(crate) unsafe fn resume(self, carrier: usize) -> Stop {
+        let stack = self.stack_if_watched();
+        let host = self.fiber.go(stack.0, stack.1);
         // SAFETY: the context is suspended or prepared, and only the holder resumes it.
         let word = unsafe { (*self.ctx.get()).resume(carrier) };
+        self.fiber.back(host);
         Stop::from_word(word)
     }
 
@@ -246,6 +258,16 @@ impl GRef {
         // SAFETY: the context is only read. The caller holds the world stopped, or is about to end
         // the process and lives with registers that are out of date.
         unsafe { (*self.ctx.get()).saved() }
+    }
+
+    /// Where its stack lies, for a `Fiber` that wants to know.
+    #[inline(always)]
+    fn stack_if_watched(self) -> (usize, usize) {
+        if size_of::<Fiber>() == 0 {
+            return (0, 0);
+        }
+        let slot = self.stack();
+        (slot.limit, slot.top)
     }
 
     /// The memory it runs on: its own slot, or a further segment. For the goroutine itself, for a
@@ -266,7 +288,10 @@ impl GRef {
     /// Called on this goroutine's own stack.
     #[inline(always)]
     pub(crate) unsafe fn suspend(self, word: usize) -> usize {
+        self.fiber.leave(false);
         // SAFETY: we run on this context.
-        unsafe { (*self.ctx.get()).suspend(word) }
+        let carrier = unsafe { (*self.ctx.get()).suspend(word) };
+        self.fiber.arrive();
+        carrier
     }
 }

@@ -32,6 +32,26 @@ pub(crate) enum State {
     Dead = 6,
 }
 
+/// Marks that the scavenger leaves in the state of a parked or dead goroutine; any change of state
+/// wipes them (`sched/scavenge.rs`). It has been that since an earlier walk:
+pub(crate) const SEEN: u32 = 0x100;
+/// and its stack has been emptied since.
+pub(crate) const CLEAN: u32 = 0x200;
+const STATE: u32 = 0xff;
+
+impl State {
+    /// The state in a word with marks.
+    pub(crate) fn of(word: u32) -> Self {
+        match word & STATE {
+            0 => Self::Idle,
+            1 => Self::Runnable,
+            2 => Self::Running,
+            4 => Self::Waiting,
+            _ => Self::Dead,
+        }
+    }
+}
+
 /// A goroutine's state word.
 #[derive(Debug)]
 pub(crate) struct Status(AtomicU32);
@@ -50,7 +70,7 @@ impl Status {
     #[inline]
     pub(crate) fn set(&self, from: State, to: State) {
         if cfg!(debug_assertions) {
-            let was = self.0.swap(to as u32, Ordering::Release);
+            let was = self.0.swap(to as u32, Ordering::Release) & STATE;
             assert_eq!(
                 was, from as u32,
                 "goroutine state: {was} left for {to:?}, expected {from:?}"
@@ -62,12 +82,16 @@ impl Status {
 
     /// For printing and counting only: it may change at once.
     pub(crate) fn get(&self) -> State {
-        match self.0.load(Ordering::Acquire) {
-            0 => State::Idle,
-            1 => State::Runnable,
-            2 => State::Running,
-            4 => State::Waiting,
-            _ => State::Dead,
-        }
+        State::of(self.word())
+    }
+
+    /// The state with its marks.
+    pub(crate) fn word(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Adds a mark if the word is still `was`. Acquire: sees what whoever stored the state had done.
+    pub(crate) fn mark(&self, was: u32, mark: u32) -> bool {
+        self.0.compare_exchange(was, was | mark, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 }

@@ -16,7 +16,7 @@ use super::held::Held;
 use super::known::{Earlier, Known, Payload, discard};
 use super::value::Panic;
 use super::{block, hook};
-use crate::sched::goexit as exiting;
+use crate::sched::{goexit as exiting, grow};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -290,8 +290,10 @@ impl<'f, R> Frame<'f, R> {
     /// Calls what is deferred after a panic or goexit.
     fn run_all_unwinding(&self, call: &mut Call<R>) {
         while let Some(head) = self.pop() {
-            // SAFETY: as in `pop`; taken from the list, it is called only here.
-            unsafe { ((*head).call)(head, &mut Deferred { call: &mut *call }) };
+            grow::beyond(super::guard::ROOM, || {
+                // SAFETY: as in `pop`; taken from the list, it is called only here.
+                unsafe { ((*head).call)(head, &mut Deferred { call: &mut *call }) };
+            });
             exiting::point();
             // The deferred call has returned: the panic it recovered is over.
             if let Some(trouble) = &mut call.trouble {

@@ -15,6 +15,8 @@ use crate::sched::{self, Unborn, current::current};
 use std::fmt::{self, Write};
 use std::sync::atomic::Ordering;
 
+/// Stack for looking up names.
+const ROOM: usize = 256 << 10;
 /// More segments than a stack has, unless it changes while it is read.
 const MOST_SEGMENTS: usize = 10_000;
 
@@ -32,6 +34,10 @@ struct Noted {
 
 /// Every goroutine's stack, the caller's first. For [`crate::runtime::stack_dump`].
 pub(crate) fn stack_dump() -> String {
+    sched::grow::beyond(ROOM, stack_dump_here)
+}
+
+fn stack_dump_here() -> String {
     let own = current().and_then(|m| m.curg());
     let mut all = note_while_running();
     if let Some(own) = own {

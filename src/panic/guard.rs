@@ -1,6 +1,7 @@
 //! What `defer!` leaves in a block: a closure that runs when the block ends.
 
 use super::known::{Known, amend};
+use crate::sched::grow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs statements at the end of the enclosing block, however it is left: by its end, `return`, `?`,
@@ -47,13 +48,16 @@ impl<F: FnOnce()> Drop for Defer<F> {
     }
 }
 
+/// Stack for statements that run when there may be little left: it may be that which panics.
+pub(super) const ROOM: usize = 64 << 10;
+
 /// Runs `f` while a panic or goexit unwinds. A panic must not leave a destructor then; it takes the
 /// place of the one under way when that is caught.
 #[cold]
 fn unwinding(f: impl FnOnce()) {
     let before = super::known::swap(None);
     // What the closure leaves broken is seen by nobody but code that runs in any unwind.
-    let end = catch_unwind(AssertUnwindSafe(f));
+    let end = catch_unwind(AssertUnwindSafe(|| grow::beyond(ROOM, f)));
     let mut newer = None;
     if let Err(mut payload) = end {
         let known = Known::take(&mut payload);

@@ -179,6 +179,7 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     };
     // SAFETY: `dead` gave us the goroutine, and we return only after it has run `body` to its end.
     unsafe { prepare(g, Some(m), p, options, body) };
+    g.hold.pass();
     // It begins on this thread, whoever picks it.
     locked::bind(g, m);
     match p {

@@ -4,7 +4,7 @@
 //! goroutines ready (`ready::submit_global`, `idle::wake_one`), and must not block: whoever waits for
 //! a P waits for the monitor.
 
-use super::{SCHED, netpoll, world};
+use super::{SCHED, netpoll, scavenge, world};
 use crate::base::atomic::Ordering;
 use crate::sys;
 use crate::sys::clock::NEVER;
@@ -14,19 +14,23 @@ use crate::sys::clock::NEVER;
 /// need not), which shortens the monitor's deep sleep.
 type Row = (u64, fn(u64) -> u64);
 
-const ROWS: [Row; 2] = [(1_000_000_000, follow_limits), (netpoll::LONG_NS, netpoll::watch)];
+const ROWS: [Row; 3] = [
+    (1_000_000_000, follow_limits),
+    (netpoll::LONG_NS, netpoll::watch),
+    (scavenge::SLICE_NS, scavenge::slice),
+];
 
 /// The rows, and when each is due.
 pub(super) struct Chores {
     due: [u64; ROWS.len()],
-    /// The earliest run that somebody wants even while the process is idle.
-    wake: u64,
+    /// The run that each wants even while the process is idle.
+    wakes: [u64; ROWS.len()],
 }
 
 impl Chores {
     /// Each is due one period from now.
     pub(super) fn new(now: u64) -> Self {
-        Self { due: ROWS.map(|(every, _)| now + every), wake: NEVER }
+        Self { due: ROWS.map(|(every, _)| now + every), wakes: [NEVER; ROWS.len()] }
     }
 
     /// Does what is due.
@@ -34,19 +38,18 @@ impl Chores {
         if self.due.iter().all(|due| now < *due) {
             return;
         }
-        self.wake = NEVER;
-        for ((every, run), due) in ROWS.into_iter().zip(&mut self.due) {
+        let places = self.due.iter_mut().zip(&mut self.wakes);
+        for ((every, run), (due, wake)) in ROWS.into_iter().zip(places) {
             if now >= *due {
-                let wake = run(now);
-                *due = (now + every).min(wake.max(now));
-                self.wake = self.wake.min(wake);
+                *wake = run(now);
+                *due = (now + every).min((*wake).max(now));
             }
         }
     }
 
     /// Until when the monitor may sleep if nothing else wakes it.
     pub(super) fn wake(&self) -> u64 {
-        self.wake
+        self.wakes.into_iter().min().unwrap_or(NEVER)
     }
 }
 

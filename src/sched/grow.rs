@@ -13,12 +13,15 @@ use super::cap;
 use super::current::{current, on_thread_stack};
 use crate::g::GRef;
 use crate::stack::{DEFAULT_MAX_STACK, Exhausted, MIN_STACK, Segment, Segments, size_within};
+use crate::switch::tools::{self, Fiber, Host};
 use crate::switch::{call_on, sp};
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
 
 /// What the frames between a call here and the closure take.
 const MARGIN: usize = 1024;
+/// What `call_on` needs of the stack that is left.
+const BELOW: usize = 1024;
 /// A segment is at least so many times as large as the stack it goes on from.
 const FACTOR: usize = 2;
 
@@ -162,7 +165,6 @@ pub(crate) fn ensure<T>(bytes: usize, f: impl FnOnce() -> T) -> Result<T, Refuse
 
 /// As [`ensure`], but the cap is no obstacle: for what the runtime itself has to do when a stack is
 /// used up. Runs `f` where the caller is if there is no segment at all.
-#[allow(dead_code, reason = "for the panic hook")]
 pub(crate) fn beyond<T>(bytes: usize, f: impl FnOnce() -> T) -> T {
     let here = Here::now();
     if here.remaining() >= bytes.saturating_add(MARGIN) {
@@ -194,18 +196,34 @@ fn further<T>(here: Here, bytes: usize, cap: usize, f: impl FnOnce() -> T) -> Re
 struct Call<F, T> {
     f: ManuallyDrop<F>,
     value: MaybeUninit<T>,
+    fiber: Fiber,
+}
+
+/// Tells the observers, also when the call unwinds, that it is over.
+struct Leaving<'a>(&'a Fiber);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.leave(true);
+    }
 }
 
 /// Leaves the segment, also when the call unwinds.
-struct Left(Owner);
+struct Left {
+    owner: Owner,
+    host: Option<Host>,
+}
 
 impl Drop for Left {
     fn drop(&mut self) {
-        if let Owner::Goroutine(g) = self.0 {
+        if let Some(host) = self.host.take() {
+            Fiber::new().back(host);
+        }
+        if let Owner::Goroutine(g) = self.owner {
             let slot = g.stack();
             g.close_reserve(slot, slot.limit);
         }
-        self.0.with(Segments::leave);
+        self.owner.with(Segments::leave);
     }
 }
 
@@ -218,12 +236,21 @@ fn on<F: FnOnce() -> T, T>(here: Here, segment: Segment, f: F) -> T {
         let call = unsafe { &mut *call.cast::<Call<F, T>>() };
         // SAFETY: taken once, here.
         let f = unsafe { ManuallyDrop::take(&mut call.f) };
+        call.fiber.arrive();
+        let _leaving = Leaving(&call.fiber);
         call.value.write(f());
     }
-    let mut call = Call { f: ManuallyDrop::new(f), value: MaybeUninit::<T>::uninit() };
+    let (f, value) = (ManuallyDrop::new(f), MaybeUninit::<T>::uninit());
+    let mut call = Call { f, value, fiber: Fiber::new() };
+    let slot = segment.slot();
+    if segment.is_first_use() {
+        tools::register_stack(slot.limit, slot.top);
+    }
     let outside = here.in_use();
-    here.owner.with(|s| s.enter(segment, outside));
-    let left = Left(here.owner);
+    let left = sp() - BELOW;
+    here.owner.with(|s| s.enter(segment, outside, left));
+    let host = Some(call.fiber.go(slot.limit, slot.top));
+    let left = Left { owner: here.owner, host };
     // SAFETY: the segment is ours, guarded and empty below its record, which is aligned to 64.
     unsafe { call_on(segment.stack_top(), run::<F, T>, (&raw mut call).cast()) };
     drop(left);

@@ -28,6 +28,7 @@ use std::sync::atomic::Ordering;
 /// Binds `g`, which the caller holds, to `m`, its own M or one that is going to run it.
 pub(super) fn bind(g: GRef, m: &'static M) {
     g.locked_to.store(ptr::from_ref(m).cast_mut().cast(), Ordering::Relaxed);
+    g.hold.set_odd(true);
     m.bound.set(Bound::To(g));
 }
 
@@ -35,6 +36,7 @@ pub(super) fn bind(g: GRef, m: &'static M) {
 pub(super) fn unbind(g: GRef, m: &'static M, then: Bound) {
     g.locks.set(0);
     g.locked_to.store(ptr::null_mut(), Ordering::Relaxed);
+    g.hold.set_odd(false);
     m.bound.set(then);
 }
 

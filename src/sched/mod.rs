@@ -17,7 +17,7 @@
 //! | `world.rs` | stop-the-world, GOMAXPROCS |
 //! | `threads.rs` `locked.rs` | who clones threads, their limit; LockOSThread |
 //! | `blocking.rs` | declared blocking calls |
-//! | `sysmon.rs` `pace.rs` `retake.rs` `chores.rs` `deadlock.rs` | the monitor thread |
+//! | `sysmon.rs` `pace.rs` `retake.rs` `chores.rs` `scavenge.rs` `deadlock.rs` | the monitor thread |
 //! | `trace.rs` | `GORT_DEBUG=schedtrace` |
 //! | `boot.rs` | start, and `run` |
 //!
@@ -81,6 +81,8 @@ mod retake;
 mod run;
 #[cfg(not(any(loom, shuttle)))]
 mod runnable;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod scavenge;
 #[cfg(not(any(loom, shuttle)))]
 mod sleep;
 #[cfg(not(any(loom, shuttle)))]

@@ -21,16 +21,27 @@ pub(super) fn m_main(m: &'static M) {
         if m.spinning.get() {
             idle::stop_spinning_with_work(m);
         }
-        if g.is_locked() {
-            locked::bring(m, g);
-        } else {
+        if g.hold.is_clear() {
             run(m, g);
+        } else {
+            run_odd(m, g);
         }
     }
     if let Some(p) = m.release() {
         idle::hand_off(p);
     }
     threads::remove(m);
+}
+
+/// Runs a picked goroutine that the scavenger is at, or that is locked to another thread.
+#[cold]
+fn run_odd(m: &'static M, g: GRef) {
+    g.hold.pass();
+    if g.is_locked() {
+        locked::bring(m, g);
+    } else {
+        run(m, g);
+    }
 }
 
 /// While `m` is locked to a goroutine, runs that one only. False: it has ended, and so does the
@@ -79,6 +90,9 @@ fn run(m: &'static M, g: GRef) {
                 }
                 // The event came before the goroutine was published: it is still ours.
                 g.status.set(State::Waiting, State::Runnable);
+                if !g.hold.is_clear() {
+                    g.hold.pass();
+                }
             }
             Stop::Yielded => {
                 g.status.set(State::Running, State::Runnable);

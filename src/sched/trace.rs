@@ -32,10 +32,21 @@ impl Trace {
     }
 }
 
-/// Nanoseconds between lines: the value of `schedtrace` in a list of `name=value`.
+/// Nanoseconds between lines: the value of `schedtrace`.
 fn interval(debug: &str) -> Option<u64> {
-    let value = debug.split(',').find_map(|item| item.trim().strip_prefix("schedtrace="))?;
-    value.parse::<u64>().ok().filter(|ms| *ms > 0).map(|ms| ms * 1_000_000)
+    milliseconds(debug, "schedtrace").filter(|ns| *ns > 0)
+}
+
+/// The number of milliseconds given for `name` in a list of `name=value`, in ns.
+fn milliseconds(debug: &str, name: &str) -> Option<u64> {
+    let mut items = debug.split(',').filter_map(|item| item.trim().split_once('='));
+    let (_, value) = items.find(|(n, _)| *n == name)?;
+    value.parse::<u64>().ok().map(|ms| ms.saturating_mul(1_000_000))
+}
+
+/// As [`milliseconds`], from the environment.
+pub(super) fn asked(name: &str) -> Option<u64> {
+    milliseconds(&std::env::var("GORT_DEBUG").ok()?, name)
 }
 
 fn line(ms: u64) -> String {

@@ -31,15 +31,15 @@ mod segment;
 use crate::base::width;
 
 pub(crate) use arena::{
-    CLASSES, Exhausted, Kind, Slot, class_bytes, class_for, each_slot, fresh, fresh_promised,
+    CLASSES, Exhausted, Kind, Slot, Walk, class_bytes, class_for, each_slot, fresh, fresh_promised,
     promise, unpromise,
 };
 pub(crate) use guard::{GuardKind, guard_kind};
 pub(crate) use ladder::{Ladder, MAX_RUNGS, Rung};
 pub(crate) use promote::Promoted;
-pub(crate) use segment::{Segment, Segments, size_within};
+pub(crate) use segment::{Segment, Segments, clean_pool, size_within};
 
-pub use crate::api::stack::{ensure, grow, in_use, limit, remaining, segments};
+pub use crate::api::stack::{ensure, grow, in_use, limit, released, remaining, segments};
 
 /// Smallest stack a goroutine can be given, in bytes.
 pub(crate) const MIN_STACK: usize = 64 << 10;

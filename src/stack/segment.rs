@@ -23,8 +23,12 @@ struct Record {
     outer: Cell<Option<Segment>>,
     /// Bytes in use outside this segment.
     outside: Cell<usize>,
+    /// The stack pointer with which the stack before this one was left.
+    left: Cell<usize>,
     /// Segments in the chain from here outwards.
     depth: Cell<usize>,
+    /// Nobody has been on it yet.
+    fresh: Cell<bool>,
     /// In the pool: its pages have been given back since it was used.
     clean: Cell<bool>,
 }
@@ -41,8 +45,15 @@ impl Segment {
         let at = (slot.top - size_of::<Record>()) & !(align_of::<Record>() - 1);
         let at = std::ptr::with_exposed_provenance_mut::<Record>(at);
         let at = NonNull::new(at).expect("a slot does not lie at address zero");
-        let (outer, outside) = (Cell::new(None), Cell::new(0));
-        let record = Record { slot, outer, outside, depth: Cell::new(0), clean: Cell::new(false) };
+        let record = Record {
+            slot,
+            outer: Cell::new(None),
+            outside: Cell::new(0),
+            left: Cell::new(0),
+            depth: Cell::new(0),
+            fresh: Cell::new(true),
+            clean: Cell::new(false),
+        };
         // SAFETY: the place is aligned and in a fresh slot's usable memory.
         unsafe { at.as_ptr().write(record) };
         Self(at)
@@ -56,6 +67,11 @@ impl Segment {
     /// Its memory.
     pub(crate) fn slot(self) -> Slot {
         self.record().slot
+    }
+
+    /// Whether this is asked for the first time.
+    pub(crate) fn is_first_use(self) -> bool {
+        self.record().fresh.replace(false)
     }
 
     /// Where a stack on it begins.
@@ -123,11 +139,20 @@ impl Segments {
         }
     }
 
-    /// Goes on with `segment`; `outside` bytes are in use on the others.
-    pub(crate) fn enter(&self, segment: Segment, outside: usize) {
+    /// For each stack that was left, innermost first: its memory, `None` for the one that is no
+    /// segment, and the stack pointer with which it was left.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (Option<Slot>, usize)> {
+        let chain = std::iter::successors(self.current.get(), |s| s.record().outer.get());
+        chain.map(|s| (s.record().outer.get().map(Segment::slot), s.record().left.get()))
+    }
+
+    /// Goes on with `segment`; `outside` bytes are in use on the others, and the present stack down to
+    /// `left`.
+    pub(crate) fn enter(&self, segment: Segment, outside: usize, left: usize) {
         let record = segment.record();
         record.outer.set(self.current.get());
         record.outside.set(outside);
+        record.left.set(left);
         record.depth.set(self.count() + 1);
         // A fault handler may look at any time: the record first.
         std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::Release);
@@ -152,8 +177,8 @@ impl Segments {
     }
 
     /// Whether there is a spare.
-    #[allow(dead_code, reason = "for the scavenger")]
-    pub(crate) fn has_spare(&self) -> bool {
+    #[cfg(test)]
+    fn has_spare(&self) -> bool {
         let spare = self.spare.take();
         self.spare.set(spare);
         spare.is_some()
@@ -181,7 +206,6 @@ fn put(segment: Segment) {
 
 /// Calls `clean` with every segment of the pool that was used since the last time, one after the
 /// other, while nobody else can have it.
-#[allow(dead_code, reason = "for the scavenger")]
 pub(crate) fn clean_pool(mut clean: impl FnMut(Slot)) {
     for pool in &POOL {
         // The clean ones lie below those that came later.
@@ -223,16 +247,18 @@ mod tests {
         assert_eq!((mine.count(), mine.outside()), (0, 0));
         let first = mine.take(SMALL, 2 * SMALL).unwrap();
         assert_eq!(class_bytes(first.slot().class), 2 * SMALL);
-        mine.enter(first, 100);
+        mine.enter(first, 100, 1);
         let second = mine.take(SMALL, 4 * SMALL).unwrap();
-        mine.enter(second, 300);
+        mine.enter(second, 300, 2);
         assert_eq!((mine.count(), mine.outside()), (2, 300));
         let slots: Vec<usize> = mine.chain().map(|s| s.base).collect();
         assert_eq!(slots, [second.slot().base, first.slot().base]);
+        let left: Vec<_> = mine.left().map(|(s, sp)| (s.map(|s| s.base), sp)).collect();
+        assert_eq!(left, [(Some(first.slot().base), 2), (None, 1)]);
         mine.leave();
         assert_eq!((mine.count(), mine.outside()), (1, 100));
         assert_eq!(mine.take(SMALL, 4 * SMALL).unwrap(), second, "kept against ping-pong");
-        mine.enter(second, 300);
+        mine.enter(second, 300, 2);
         mine.leave();
         mine.leave();
         assert!(mine.has_spare() && mine.slot().is_none());

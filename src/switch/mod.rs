@@ -29,6 +29,7 @@ pub(crate) mod portable;
 mod shadow;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tools;
 
 pub(crate) use foreign::{Caught, call as call_foreign};
 #[cfg(gort_switch = "native")]

@@ -99,12 +99,10 @@ pub(crate) unsafe fn give_back(addr: usize, len: usize) {
 }
 
 /// Most pages that [`resident`] looks at in one go.
-#[allow(dead_code, reason = "for the scavenger")]
 const LOOK: usize = 128;
 
 /// How many of the range's pages are in memory, of the last [`LOOK`] at most. 0 where the kernel
 /// does not say.
-#[allow(dead_code, reason = "for the scavenger")]
 pub(crate) fn resident(addr: usize, len: usize) -> usize {
     let pages = (len / PAGE).min(LOOK);
     let from = addr + len - pages * PAGE;

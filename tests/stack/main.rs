@@ -2,6 +2,9 @@
 
 mod alone;
 mod caps;
+mod edges;
+mod memory;
 mod segments;
 #[path = "../support/mod.rs"]
 mod support;
+mod trees;
