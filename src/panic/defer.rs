@@ -112,7 +112,7 @@ pub struct Deferred<'d, R> {
 /// });
 /// ```
 #[inline(never)]
-#[cfg_attr(target_os = "linux", unsafe(link_section = "gort_func"))] // for `region`
+#[cfg_attr(target_os = "linux", unsafe(link_section = "gort_func_text"))] // for `region`
 pub fn func<'f, R: Default>(body: impl FnOnce(&Frame<'f, R>) -> R) -> R {
     hook::ensure_installed();
     let mut room = Room::uninit();

@@ -6,9 +6,9 @@
 #[cfg(target_os = "linux")]
 pub(super) fn is_func(pc: usize) -> bool {
     unsafe extern "C" {
-        #[link_name = "__start_gort_func"]
+        #[link_name = "__start_gort_func_text"]
         static START: u8;
-        #[link_name = "__stop_gort_func"]
+        #[link_name = "__stop_gort_func_text"]
         static STOP: u8;
     }
     // One instance at least, or the linker knows no such section.

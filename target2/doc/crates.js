@@ -1,2 +1,0 @@
-window.ALL_CRATES = ["gort"];
-//{"start":21,"fragment_lengths":[6]}

@@ -1,1 +1,0 @@
-window.SIDEBAR_ITEMS = {"enum":["ContextError"],"fn":["after_func","background","cause","todo","with_cancel","with_cancel_cause","with_deadline","with_timeout","with_value","without_cancel"],"struct":["CancelCauseFunc","CancelFunc","Context","StopFunc"]};

@@ -1,1 +1,0 @@
-window.SIDEBAR_ITEMS = {"fn":["pipe"],"struct":["Closed","PipeReader","PipeWriter","Pollable"]};

@@ -1,1 +1,0 @@
-window.SIDEBAR_ITEMS = {"struct":["Incoming","ReadHalf","ReuniteError","TcpListener","TcpStream","UdpSocket","UnixDatagram","UnixListener","UnixStream","WriteHalf"]};

@@ -1,1 +1,0 @@
-window.SIDEBAR_ITEMS = {"fn":["goexit","goid","gomaxprocs","gosched","lock_os_thread","num_cpu","num_goroutine","num_goroutine_created","num_idle_threads","num_threads","set_default_gomaxprocs","set_max_stack","set_max_threads","stack_dump","thread_locals","unlock_os_thread"]};

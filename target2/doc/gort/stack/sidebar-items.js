@@ -1,1 +1,0 @@
-window.SIDEBAR_ITEMS = {"fn":["ensure","grow","in_use","limit","remaining","segments"]};

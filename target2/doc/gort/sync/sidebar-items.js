@@ -1,1 +1,0 @@
-window.SIDEBAR_ITEMS = {"struct":["Barrier","BarrierWaitResult","Condvar","ErrGroup","LazyLock","Map","MappedMutexGuard","MappedRwLockReadGuard","MappedRwLockWriteGuard","Mutex","MutexGuard","Once","OnceLock","Pool","RwLock","RwLockReadGuard","RwLockWriteGuard","Semaphore","SingleFlight","WaitGroup","WaitTimeoutResult"]};

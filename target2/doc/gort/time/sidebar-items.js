@@ -1,1 +1,0 @@
-window.SIDEBAR_ITEMS = {"fn":["after","after_func","sleep","tick","timeout"],"struct":["Elapsed","Ticker","Timer"]};

@@ -1,9 +1,0 @@
-(function() {
-    const implementors = Object.fromEntries([["gort",[["impl <a class=\"trait\" href=\"https://doc.rust-lang.org/1.95.0/core/cmp/trait.PartialOrd.html\" title=\"trait core::cmp::PartialOrd\">PartialOrd</a> for <a class=\"enum\" href=\"gort/panic/level/enum.Level.html\" title=\"enum gort::panic::level::Level\">Level</a>",0]]]]);
-    if (window.register_implementors) {
-        window.register_implementors(implementors);
-    } else {
-        window.pending_implementors = implementors;
-    }
-})()
-//{"start":59,"fragment_lengths":[281]}
