@@ -83,6 +83,11 @@ pub(crate) fn prepare(hands: Hands) {
     HANDS.get_or_init(|| hands);
 }
 
+/// Where a cleanup goes when it is done.
+pub(crate) fn resume() -> usize {
+    _Unwind_Resume as *const () as usize
+}
+
 /// Where the thread is to go on, with the stack as a call leaves it.
 pub(crate) fn entry() -> usize {
     gort_injected as *const () as usize

@@ -85,6 +85,58 @@ pub(super) fn through_stub(target: usize, memory: &Range<usize>) -> usize {
     target
 }
 
+/// Whether the unwind goes on after the landing pad at `pad`: whether any way from there leads to
+/// `_Unwind_Resume`. Where that would take too long to find out, it does.
+pub(super) fn resumes(code: &Range<usize>, pad: usize, memory: &Range<usize>) -> bool {
+    const WAYS: usize = 64;
+    const PATIENCE: usize = 4000;
+    use FlowControl::{Call, ConditionalBranch, IndirectCall, Next, UnconditionalBranch};
+    let resume = crate::switch::inject::resume();
+    let mut ways = [0; WAYS];
+    ways[0] = pad;
+    let (mut next, mut known, mut steps) = (0, 1, 0);
+    while next < known {
+        let mut at = ways[next];
+        next += 1;
+        while let Some(i) = decode(at, memory).filter(|_| code.contains(&at)) {
+            steps += 1;
+            if steps > PATIENCE || leads_to(&i, memory) == Some(resume) {
+                return true;
+            }
+            let flow = i.flow_control();
+            if matches!(flow, ConditionalBranch | UnconditionalBranch) {
+                let target = i.near_branch_target() as usize;
+                if !ways[..known].contains(&target) {
+                    if known == WAYS {
+                        return true;
+                    }
+                    ways[known] = target;
+                    known += 1;
+                }
+            }
+            if !matches!(flow, Next | ConditionalBranch | Call | IndirectCall) {
+                // A jump by a table: one of its cases may go on.
+                if flow == FlowControl::IndirectBranch {
+                    return true;
+                }
+                break;
+            }
+            at = i.next_ip() as usize;
+        }
+    }
+    false
+}
+
+/// What a call or jump to a fixed place leads to, through stubs and tables of the dynamic linker.
+fn leads_to(i: &Instruction, memory: &Range<usize>) -> Option<usize> {
+    if i.is_call_near() || i.is_jmp_short_or_near() {
+        return Some(through_stub(i.near_branch_target() as usize, memory));
+    }
+    let indirect = i.is_call_near_indirect() || i.is_jmp_near_indirect();
+    let fixed = indirect && i.is_ip_rel_memory_operand();
+    fixed.then(|| word(i.ip_rel_memory_address() as usize))
+}
+
 /// The functions that `f` calls or jumps to directly.
 pub(super) fn callees(f: &Function) -> impl Iterator<Item = usize> {
     let inside = f.code.clone();

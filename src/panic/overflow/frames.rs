@@ -9,6 +9,7 @@
 //! Runs in signal handlers: everything is allocated beforehand. What an address means is looked up
 //! once; a recursion of millions of frames has a handful of them.
 
+use super::code;
 use super::expression;
 use super::lsda::{Lsda, Site};
 use crate::sys::image::{self, Image};
@@ -311,16 +312,12 @@ impl Walker {
                 _ => return step,
             };
         }
-        step.outcome = match lsda {
-            _ if self.machinery.binary_search(&function).is_ok() => Err(Why::Panicking),
-            _ if foreign => Err(Why::Foreign),
-            None => Ok(Site::Bare),
-            Some(at) => {
-                let bytes = std::ptr::with_exposed_provenance(at);
-                // SAFETY: the table lies in a loaded module, which ends there.
-                let bytes = unsafe { std::slice::from_raw_parts(bytes, image.memory.end - at) };
-                Lsda::new(bytes, function).site(call).ok_or(Why::NoTable)
-            }
+        step.outcome = if self.machinery.binary_search(&function).is_ok() {
+            Err(Why::Panicking)
+        } else if foreign {
+            Err(Why::Foreign)
+        } else {
+            lsda.map_or(Ok(Site::Bare), |at| outcome(at, call, &fde, &image))
         };
         step
     }
@@ -343,6 +340,20 @@ impl Walker {
         let fde = table.fde_for_address(&frames, &bases, pc as u64, EhFrame::cie_from_offset);
         let fde = fde.ok().filter(|f| f.contains(pc as u64) && !f.is_signal_trampoline())?;
         Some((frames, fde, image))
+    }
+}
+
+/// What the exception table at `lsda` says of a call.
+fn outcome(lsda: usize, call: usize, fde: &Fde, image: &Image) -> Result<Site, Why> {
+    let function = fde.initial_address() as usize;
+    match Lsda::new(bytes(&(lsda..image.memory.end)), function).site_and_pad(call) {
+        // A function that may not be left runs its destructors first.
+        Some((Site::Cleanup, pad)) => {
+            let code = function..function + fde.len() as usize;
+            let goes_on = code::resumes(&code, function + pad, &image.memory);
+            Ok(if goes_on { Site::Cleanup } else { Site::Barrier })
+        }
+        site => site.map(|(site, _)| site).ok_or(Why::NoTable),
     }
 }
 

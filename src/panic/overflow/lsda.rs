@@ -49,8 +49,15 @@ impl<'a> Lsda<'a> {
         Self { bytes, function }
     }
 
-    /// What is said of the call that contains `ip`. `None`: the table cannot be read.
+    /// [`site_and_pad`](Self::site_and_pad) without the pad.
+    #[cfg(test)]
     pub(super) fn site(&self, ip: usize) -> Option<Site> {
+        self.site_and_pad(ip).map(|(site, _)| site)
+    }
+
+    /// What is said of the call that contains `ip`, and the offset of its landing pad, 0 if there is
+    /// none. `None`: the table cannot be read.
+    pub(super) fn site_and_pad(&self, ip: usize) -> Option<(Site, usize)> {
         let offset = ip.checked_sub(self.function)?;
         let (records, actions) = self.records()?;
         for record in records {
@@ -59,14 +66,15 @@ impl<'a> Lsda<'a> {
                 break;
             }
             if offset - record.start < record.len {
-                return match record {
-                    Record { pad: 0, .. } => Some(Site::Bare),
-                    Record { action: 0, .. } => Some(Site::Cleanup),
-                    Record { action, .. } => action_of(actions, action),
+                let site = match record {
+                    Record { pad: 0, .. } => Site::Bare,
+                    Record { action: 0, .. } => Site::Cleanup,
+                    Record { action, .. } => action_of(actions, action)?,
                 };
+                return Some((site, record.pad));
             }
         }
-        Some(Site::Unlisted)
+        Some((Site::Unlisted, 0))
     }
 
     /// Calls `each` with the offset of every landing pad from the function's start.

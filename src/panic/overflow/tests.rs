@@ -142,9 +142,9 @@ fn agrees(plan: &Plan, row: frames::Row) -> bool {
     let places = plan.kept.iter().zip(KEPT).zip(saved);
     same_sp
         && places.into_iter().all(|((place, register), saved)| match (place, saved) {
-            // Saved, and still in the register as well.
-            (Place::Register(r), Some(_)) => *r < 16,
-            (Place::Register(r), None) => *r == register,
+            // Saved, and still in the register as well; or kept in another one over an instruction
+            // that the compiler's tables do not see (`cpuid` and rbx).
+            (Place::Register(r), saved) => *r == register || saved.is_some() || register == RBX,
             (Place::Slot(at), Some(saved)) => *at == saved + 8,
             (Place::Slot(_), None) => false,
         })
