@@ -1,7 +1,7 @@
 //! Random nests of functions, deferred calls, panics, recovers and goexits, with parks and migrations
 //! between them, against a sequential model of Go's rules: both write down the same events.
 //!
-//! `PROPTEST_CASES` sets how many; 20,000 unless told.
+//! `PROPTEST_CASES` sets how many for each of the four tests; 5,000 unless told.
 
 use gort::{Deferred, Frame, func, runtime};
 use proptest::prelude::*;
@@ -263,27 +263,41 @@ fn modelled(code: &[Do]) -> Vec<String> {
     model.said
 }
 
-/// Programs in a run: unoptimized code, with every check, takes its time.
-const CASES: u32 = if cfg!(debug_assertions) { 5_000 } else { 20_000 };
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").map_or(CASES, |n| n.parse().expect("a number")),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-    #[test]
-    fn programs_do_what_the_model_says(code in program()) {
-        let expected = modelled(&code);
-        let runs = gort::run(|| {
-            gort::runtime::gomaxprocs(4);
-            // Four at once, on as many threads as there are: what parks comes back anywhere.
-            let codes: Vec<_> = (0..4).map(|_| code.clone()).collect();
-            let handles: Vec<_> = codes.into_iter().map(|c| gort::spawn(move || real(c))).collect();
-            handles.into_iter().map(|h| h.join().expect("it is caught")).collect::<Vec<_>>()
-        });
-        for said in runs {
-            prop_assert_eq!(&said, &expected);
-        }
+/// One program, four times at once, on as many threads as there are: what parks comes back anywhere.
+fn agrees(code: &[Do]) -> Result<(), TestCaseError> {
+    let expected = modelled(code);
+    let runs = gort::run(|| {
+        gort::runtime::gomaxprocs(4);
+        let codes: Vec<_> = (0..4).map(|_| code.to_vec()).collect();
+        let handles: Vec<_> = codes.into_iter().map(|c| gort::spawn(move || real(c))).collect();
+        handles.into_iter().map(|h| h.join().expect("it is caught")).collect::<Vec<_>>()
+    });
+    for said in runs {
+        prop_assert_eq!(&said, &expected);
     }
+    Ok(())
+}
+
+/// Tests of so many programs each: together they take minutes on a busy machine.
+macro_rules! programs {
+    ($($name:ident)*) => {
+        proptest! {
+            #![proptest_config(ProptestConfig {
+                cases: std::env::var("PROPTEST_CASES").map_or(5000, |n| n.parse().expect("a number")),
+                failure_persistence: None,
+                ..ProptestConfig::default()
+            })]
+            $(#[test]
+            fn $name(code in program()) {
+                agrees(&code)?;
+            })*
+        }
+    };
+}
+
+programs! {
+    programs_do_what_the_model_says_1
+    programs_do_what_the_model_says_2
+    programs_do_what_the_model_says_3
+    programs_do_what_the_model_says_4
 }

@@ -557,6 +557,7 @@ pub(crate) fn in_a_function_for_c(t: &'static Tally, n: usize) -> usize {
     #[inline(never)]
     extern "C" fn level(t: &'static Tally, n: usize) -> usize {
         let _guard = t.guard();
+        assert!(n < usize::MAX, "one that may panic, so that there is something to keep in");
         black_box(level(t, n + 1)) + 1
     }
     level(t, n)
