@@ -278,12 +278,15 @@ fn agrees(code: &[Do]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Tests of so many programs each: together they take minutes on a busy machine.
+/// Programs for each of the four tests; slow code gets fewer.
+const PROGRAMS: u32 = if cfg!(debug_assertions) { 1_000 } else { 5_000 };
+
+/// Four tests: together they take minutes on a busy machine.
 macro_rules! programs {
     ($($name:ident)*) => {
         proptest! {
             #![proptest_config(ProptestConfig {
-                cases: std::env::var("PROPTEST_CASES").map_or(5000, |n| n.parse().expect("a number")),
+                cases: std::env::var("PROPTEST_CASES").map_or(PROGRAMS, |n| n.parse().expect("a number")),
                 failure_persistence: None,
                 ..ProptestConfig::default()
             })]

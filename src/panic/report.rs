@@ -176,10 +176,11 @@ pub(super) fn write_panic(out: &mut dyn Write, words: &str, fate: Fate) -> fmt::
 }
 
 /// A main goroutine has ended while goroutines panic: gives them the time to report it, and waits for
-/// ever if one is about to end the process (Go: the crash wins).
+/// ever if one is about to end the process (Go: the crash wins). While another main goroutine is
+/// there the process does not end with this one, so nobody is in a hurry.
 pub(super) fn let_crashes_win() {
     for _ in 0..TURNS {
-        if !Pending::any() || !boot::settings().crash_on_panic {
+        if !Pending::any() || !boot::settings().crash_on_panic || !boot::is_last_main() {
             break;
         }
         yield_now();

@@ -194,6 +194,11 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     Ok(())
 }
 
+/// Whether no other main goroutine than the caller's is under way.
+pub(crate) fn is_last_main() -> bool {
+    SCHED.inner.lock().runners <= 1
+}
+
 /// The calling thread stops being an M.
 fn step_down(m: &'static M) {
     if let Some(p) = m.release() {
