@@ -1,10 +1,11 @@
 //! Random nests of functions, deferred calls, panics, recovers and goexits, with parks and migrations
 //! between them, against a sequential model of Go's rules: both write down the same events.
 //!
-//! `PROPTEST_CASES` sets how many for each of the four tests; 5,000 unless told.
+//! `PROPTEST_CASES` sets how many for each of the four tests; 5,000 unless told, 1,000 in a debug build.
 
 use gort::{Deferred, Frame, func, runtime};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use std::sync::{Arc, Mutex};
 
 /// What a function or deferred call does, in order.
@@ -266,13 +267,9 @@ fn modelled(code: &[Do]) -> Vec<String> {
 /// One program, four times at once, on as many threads as there are: what parks comes back anywhere.
 fn agrees(code: &[Do]) -> Result<(), TestCaseError> {
     let expected = modelled(code);
-    let runs = gort::run(|| {
-        gort::runtime::gomaxprocs(4);
-        let codes: Vec<_> = (0..4).map(|_| code.to_vec()).collect();
-        let handles: Vec<_> = codes.into_iter().map(|c| gort::spawn(move || real(c))).collect();
-        handles.into_iter().map(|h| h.join().expect("it is caught")).collect::<Vec<_>>()
-    });
-    for said in runs {
+    let codes: Vec<_> = (0..4).map(|_| code.to_vec()).collect();
+    let handles: Vec<_> = codes.into_iter().map(|c| gort::spawn(move || real(c))).collect();
+    for said in handles.into_iter().map(|h| h.join().expect("it is caught")).collect::<Vec<_>>() {
         prop_assert_eq!(&said, &expected);
     }
     Ok(())
@@ -281,20 +278,26 @@ fn agrees(code: &[Do]) -> Result<(), TestCaseError> {
 /// Programs for each of the four tests; slow code gets fewer.
 const PROGRAMS: u32 = if cfg!(debug_assertions) { 1_000 } else { 5_000 };
 
-/// Four tests: together they take minutes on a busy machine.
+/// All programs of a test run in one `run`: they find what the ones before them left behind.
+fn all_agree() {
+    let cases = std::env::var("PROPTEST_CASES").map_or(PROGRAMS, |n| n.parse().expect("a number"));
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let end = gort::run(|| {
+        gort::runtime::gomaxprocs(4);
+        TestRunner::new(config).run(&program(), |code| agrees(&code))
+    });
+    if let Err(e) = end {
+        panic!("{e}");
+    }
+}
+
+/// Four tests: together they take a minute on a busy machine.
 macro_rules! programs {
     ($($name:ident)*) => {
-        proptest! {
-            #![proptest_config(ProptestConfig {
-                cases: std::env::var("PROPTEST_CASES").map_or(PROGRAMS, |n| n.parse().expect("a number")),
-                failure_persistence: None,
-                ..ProptestConfig::default()
-            })]
-            $(#[test]
-            fn $name(code in program()) {
-                agrees(&code)?;
-            })*
-        }
+        $(#[test]
+        fn $name() {
+            all_agree();
+        })*
     };
 }
 
