@@ -43,10 +43,10 @@ suite() {
     local backend=$1
     shift
     if have cargo-nextest; then
-        on "$backend" limit 900 cargo nextest run --profile ci "$@"
-        [ $# -gt 0 ] || on "$backend" limit 300 cargo test --doc
+        on "$backend" limit 1800 cargo nextest run --profile ci "$@"
+        [ $# -gt 0 ] || on "$backend" limit 900 cargo test --doc
     else
-        on "$backend" limit 900 cargo test "$@"
+        on "$backend" limit 1800 cargo test "$@"
     fi
 }
 
