@@ -23,8 +23,8 @@ pub(crate) struct Width {
     /// Most bytes to ask the system for at once, for stacks. Much of an address space in one piece
     /// may not be had, or not twice.
     largest_chunk: u64,
-    /// Address space that stacks leave to others: one of glibc's per-thread heaps takes up to
-    /// 128 MiB on 64-bit targets.
+    /// Address space that stacks leave to others: one of glibc's per-thread heaps takes 64 MiB on
+    /// 64-bit targets, and 128 MiB for a moment.
     spare: u64,
     /// The default stack ladder: goroutines alive up to, bytes reserved for each. `u64::MAX` is
     /// "all beyond".
@@ -37,7 +37,7 @@ const WIDTH_64: Width = Width {
     max_stack: 1 << 30,
     largest_class_log2: 46,
     largest_chunk: 1 << 40,
-    spare: 128 << 20,
+    spare: 192 << 20,
     ladder: [(16_384, 1 << 30), (131_072, 64 << 20), (u64::MAX, 256 << 10)],
 };
 

@@ -10,6 +10,7 @@
 
 use super::guard;
 use crate::base::width;
+use crate::sys::errno::ENOMEM;
 use crate::sys::lock::Lock;
 use crate::sys::mem::{self, PAGE};
 use memmap2::{MmapMut, MmapOptions};
@@ -240,13 +241,24 @@ fn map_chunk(kind: Kind, class: u8, previous: usize) -> io::Result<Chunk> {
 }
 
 /// Maps `len` bytes, but never the last of the address space: the rest of the program, the allocator
-/// first, ends without a word when it cannot map. What is spared is mapped first and given back.
+/// first, ends without a word when it cannot map.
 fn map_with_room_to_spare(len: usize) -> io::Result<MmapMut> {
     let anonymous = |len| MmapOptions::new().len(len).no_reserve_swap().map_anon();
-    let spare = anonymous(width::SPARE)?;
-    let map = anonymous(len);
-    drop(spare);
-    map
+    match mem::room_left() {
+        // Under a limit that can be read nothing is mapped to find out: other threads would see an
+        // address space that is full while it lasts.
+        Some(room) if room < (len + width::SPARE) as u64 => {
+            Err(io::Error::from_raw_os_error(ENOMEM))
+        }
+        Some(_) => anonymous(len),
+        // What is spared is mapped first and given back.
+        None => {
+            let spare = anonymous(width::SPARE)?;
+            let map = anonymous(len);
+            drop(spare);
+            map
+        }
+    }
 }
 
 /// A walk over every goroutine's slot ever handed out, class by class, oldest first. A slot handed

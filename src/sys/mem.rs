@@ -125,6 +125,19 @@ pub(crate) fn map(len: usize) -> Option<usize> {
     (at != libc::MAP_FAILED).then(|| at.expose_provenance())
 }
 
+/// Bytes that may still be mapped before `RLIMIT_AS` refuses; `None` where there is no such limit, or
+/// no telling. Out of date when it arrives.
+pub(crate) fn room_left() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes the struct it is given.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) }).ok()?;
+    if limit.rlim_cur == libc::RLIM_INFINITY {
+        return None;
+    }
+    #[allow(clippy::useless_conversion, reason = "32 bits on some targets")]
+    Some(u64::from(limit.rlim_cur).saturating_sub(super::proc::mapped()?))
+}
+
 /// `vm.max_map_count`, or the kernel's default where it cannot be read.
 pub(crate) fn max_map_count() -> usize {
     std::fs::read_to_string("/proc/sys/vm/max_map_count")

@@ -16,6 +16,14 @@ pub(crate) fn threads() -> Option<usize> {
     parse_threads(read("/proc/self/stat", &mut [0; STAT])?)
 }
 
+/// Bytes of address space this process has mapped, as `RLIMIT_AS` counts them; `None` where `/proc` is
+/// not mounted.
+pub(crate) fn mapped() -> Option<u64> {
+    let mut buf = [0; STAT];
+    let pages = read("/proc/self/statm", &mut buf)?.split(|b| *b == b' ').next()?;
+    Some(std::str::from_utf8(pages).ok()?.parse::<u64>().ok()? * super::mem::PAGE as u64)
+}
+
 /// State letter of thread `tid` of this process, as ps(1) shows it: `R` runs or could run, `S` and
 /// `D` sleep in the kernel. `None` once the thread is gone.
 pub(crate) fn thread_state(tid: u32) -> Option<u8> {
@@ -127,6 +135,14 @@ mod tests {
         while thread_state(id).is_some() {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_mapping_counts() {
+        let map =
+            memmap2::MmapOptions::new().len(1 << 40).no_reserve_swap().map_anon().expect("room");
+        assert!(mapped().expect("/proc is mounted") > 1 << 40);
+        drop(map);
     }
 
     #[test]
