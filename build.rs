@@ -3,6 +3,7 @@
 //! What it tells the crate:
 //! * `cfg(gort_arch)` and `GORT_ARCH_FILE`: this target has a file in `arch/`; it is assembled into
 //!   the crate whichever backend is chosen, because both end a goroutine's backtrace with it.
+//! * `cfg(gort_own_tls)`: goroutines can have thread-locals of their own on this target (`src/tls`).
 //! * `cfg(gort_switch = "portable")` (corosensei, the default) or `cfg(gort_switch = "native")`
 //!   (`arch/`, with `RUSTFLAGS="--cfg gort_native"`).
 //!
@@ -63,6 +64,11 @@ fn main() {
         println!("cargo::rustc-cfg=gort_arch");
     }
 
+    println!("cargo::rustc-check-cfg=cfg(gort_own_tls)");
+    if own_tls() {
+        println!("cargo::rustc-cfg=gort_own_tls");
+    }
+
     let backend = match (is_set("gort_native"), is_set("gort_portable")) {
         (true, true) => {
             return refuse("--cfg gort_native and --cfg gort_portable exclude each other");
@@ -77,6 +83,15 @@ fn main() {
         (false, _) => "portable",
     };
     println!("cargo::rustc-cfg=gort_switch=\"{backend}\"");
+}
+
+/// Whether the thread register can be moved here and the C library's layout be found out.
+fn own_tls() -> bool {
+    var("CARGO_CFG_TARGET_OS") == "linux"
+        && var("CARGO_CFG_TARGET_ARCH") == "x86_64"
+        && var("CARGO_CFG_TARGET_POINTER_WIDTH") == "64"
+        && var("CARGO_CFG_TARGET_ENV") == "gnu"
+        && !is_set("miri")
 }
 
 /// The row of the table that fits the target, if one does.

@@ -19,10 +19,10 @@
 //! ```
 //!
 //! # Thread-locals
-//! A goroutine may change its OS thread whenever it blocks, and goroutines still share their OS
-//! threads' thread-locals. Until every goroutine has its own, the API cannot be called safe: keep no
-//! thread-local borrow, nothing shared with a thread-local, and no guard bound to its thread across
-//! anything that may block.
+//! A goroutine may change its OS thread whenever it blocks. Every goroutine therefore has thread-locals
+//! of its own, which move with it: `thread_local!`, `errno`, `std::thread::current()`, the panic count,
+//! C's `__thread`. Where that cannot be had, goroutines stay on the thread they have started on. See
+//! [`thread_locals`].
 #![cfg_attr(not(test), warn(clippy::print_stderr))]
 // A model drives what it is about; the rest of its room lies idle.
 #![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports, unreachable_pub))]
@@ -69,12 +69,14 @@ mod sys {
 pub mod time;
 #[cfg(not(any(loom, shuttle)))]
 mod timer;
+#[cfg(not(any(loom, shuttle)))]
+mod tls;
 
 #[cfg(not(any(loom, shuttle)))]
 pub use self::{
     api::{
-        Builder, Config, JoinHandle, OnOverflow, OnPanic, Scope, ScopedJoinHandle, StartError,
-        ThreadLocals, blocking, blocking_long, go, run, runtime, scope, spawn,
+        Alloc, Builder, Config, JoinHandle, OnOverflow, OnPanic, Scope, ScopedJoinHandle,
+        StartError, blocking, blocking_long, go, run, runtime, scope, spawn,
     },
     chan::{
         Chan, IntoIter, Iter, Receiver, ReceiverIntoIter, ReceiverIter, RecvError,
@@ -83,7 +85,11 @@ pub use self::{
         channel,
     },
     panic::{Deferred, Frame, Goexit, Panic, func},
+    tls::ThreadLocals,
 };
+
+#[doc = include_str!("tls/guide.md")]
+pub mod thread_locals {}
 
 /// For the expansion of [`select!`]; no part of this crate's interface.
 #[cfg(not(any(loom, shuttle)))]

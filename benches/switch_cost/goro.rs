@@ -35,10 +35,16 @@ pub(crate) fn measure(name: &str, n: u64, procs: usize, ladder: Ladder) -> Resul
     config(procs, ladder).run(|| inside(name, n)).map_err(|e| format!("gort did not start: {e}"))?
 }
 
-/// The configuration of every gort figure. Goroutines share their threads' thread-locals, the
-/// runtime's only mode so far; the report says so, and has to when there is another one.
+/// The configuration of every gort figure. Goroutines share their threads' thread-locals, which is what
+/// Go's and the other runtimes' do, unless the environment asks for another mode.
 fn config(procs: usize, ladder: Ladder) -> gort::Config {
     let config = gort::Config::new().procs(procs);
+    let config = match std::env::var("GORT_BENCH_THREAD_LOCALS").as_deref() {
+        Ok("goroutine") => config.thread_locals(gort::ThreadLocals::PerGoroutine),
+        Ok("pinned") => config.thread_locals(gort::ThreadLocals::Pinned),
+        // SAFETY: the bench's goroutines keep nothing of a thread's across what may block.
+        _ => unsafe { config.shared_thread_locals() },
+    };
     match ladder {
         Ladder::Default => config,
         Ladder::Dense => config.stack_ladder(&[(usize::MAX, DENSE)]),

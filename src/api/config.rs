@@ -4,6 +4,7 @@ use crate::panic::{End, catch};
 use crate::sched::boot::{self, Settings};
 use crate::sched::{DEFAULT_MAX_THREADS, MAX_PROCS};
 use crate::stack::{DEFAULT_MAX_STACK, Ladder, MIN_STACK};
+use crate::tls::ThreadLocals;
 use std::fmt;
 use std::panic::resume_unwind;
 use std::thread;
@@ -37,24 +38,6 @@ pub enum OnOverflow {
     /// Go's report and the end of the process, with status 2. To be chosen by programs with unsafe
     /// code that leaves broken invariants behind when a function panics that never did.
     Fatal,
-}
-
-/// Whose thread-locals a goroutine uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ThreadLocals {
-    /// The best mode that is to be had; at present that is [`Shared`](Self::Shared).
-    #[default]
-    Auto,
-    /// Every goroutine has its own, which makes the API safe. Not available yet: asking for it is
-    /// refused at the start.
-    PerGoroutine,
-    /// A goroutine that has started never changes its OS thread. Not available yet: asking for it is
-    /// refused at the start.
-    Pinned,
-    /// Those of the OS thread it happens to run on; only with [`Config::shared_thread_locals`] is the
-    /// contract that this needs acknowledged.
-    Shared,
 }
 
 /// Why the runtime could not be started.
@@ -208,9 +191,6 @@ impl Config {
         if self.max_threads == 0 {
             return Err("max_threads must be at least 1".to_owned());
         }
-        if let mode @ (ThreadLocals::PerGoroutine | ThreadLocals::Pinned) = self.thread_locals {
-            return Err(format!("thread-locals cannot be {mode:?} yet"));
-        }
         let ladder = match &self.ladder {
             Some(steps) => Ladder::new(steps, self.max_stack),
             None => Ladder::default_for(self.max_stack),
@@ -221,6 +201,7 @@ impl Config {
             max_stack: self.max_stack,
             ladder,
             max_threads: self.max_threads,
+            thread_locals: self.thread_locals,
             crash_on_panic: self.on_panic == OnPanic::Crash,
             overflow_is_fatal: self.on_overflow == OnOverflow::Fatal,
         })

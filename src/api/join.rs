@@ -4,7 +4,7 @@ use crate::base::oneshot::Oneshot;
 use crate::g::{Site, WaitReason};
 use crate::panic::{End, Goexit, catch, drop_quietly, refuse, start_goroutine};
 use crate::sched::join::{self, Cell};
-use crate::sched::{Choice, Me, Options, Task, park, ready};
+use crate::sched::{Choice, Me, Options, Task, farewell, park, ready};
 use crate::stack;
 use std::any::Any;
 use std::fmt;
@@ -88,6 +88,7 @@ where
             End::Exited => Err(Box::new(Goexit) as Box<dyn Any + Send>),
             End::Panicked(panic) => Err(panic.into_payload()),
         };
+        farewell();
         // SAFETY: the cell was made for this goroutine, which finishes once.
         unsafe { finish(cell, result, &watch) };
         drop(watch);
@@ -125,6 +126,7 @@ unsafe fn finish<T>(cell: NonNull<Cell>, result: thread::Result<T>, watch: &impl
         watch.unjoined_panic();
     }
     drop_quietly(unwanted);
+    farewell();
 }
 
 /// Whether a goroutine ended by a panic.

@@ -156,7 +156,11 @@ pub fn set_max_threads(n: usize) -> usize {
 /// Whose thread-locals goroutines use, in the process as it runs.
 #[must_use]
 pub fn thread_locals() -> crate::ThreadLocals {
-    crate::ThreadLocals::Shared
+    match crate::tls::in_force() {
+        Some(_) => crate::ThreadLocals::PerGoroutine,
+        None if sched::pinned::in_force() => crate::ThreadLocals::Pinned,
+        None => crate::ThreadLocals::Shared,
+    }
 }
 
 /// OS threads of the runtime: those that run goroutines or could, the monitor, the template thread. A

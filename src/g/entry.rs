@@ -1,7 +1,9 @@
 //! From a closure to a running goroutine: the closure is written below the control block, on the
 //! goroutine's own stack, so that spawning onto a dead goroutine allocates nothing.
 
-use super::{GRef, Start, Stop};
+use super::{GRef, Locals, Start, Stop};
+use crate::base::fatal::fatal;
+use crate::tls::Scheme;
 use std::mem::{align_of, size_of};
 
 /// Closures up to this size are written onto the stack; larger ones go through a `Box`, so that a
@@ -19,6 +21,9 @@ impl GRef {
     #[inline]
     pub(crate) unsafe fn prepare<F: FnOnce()>(self, f: F) {
         debug_assert!(size_of::<F>() <= MAX_INLINE_CLOSURE);
+        if let Some(scheme) = crate::tls::in_force() {
+            self.fit_locals(scheme);
+        }
         let align = align_of::<F>().max(STACK_ALIGN);
         let at = (self.as_ptr().as_ptr().addr() - size_of::<F>()) & !(align - 1);
         let closure = self.as_ptr().as_ptr().with_addr(at).cast::<F>();
@@ -31,6 +36,39 @@ impl GRef {
         let ctx = unsafe { &mut *self.ctx.get() };
         // SAFETY: `[limit, at)` is the slot's usable memory below the closure.
         unsafe { ctx.prepare(self.slot.limit, at & !(STACK_ALIGN - 1), enter, self.arg()) };
+    }
+
+    /// Gives the dead goroutine thread-locals as a new thread has them. Without memory for the few
+    /// hundred bytes that are not part of the slot the process ends.
+    #[inline(never)]
+    fn fit_locals(self, scheme: &Scheme) {
+        let mut block = self.block.get();
+        if block == 0 {
+            let slot = self.slot;
+            // SAFETY: the stack room leaves so much above the slot's top to us, aligned as the top is,
+            // zero, and for ever.
+            let made = unsafe { scheme.create(slot.top, slot.limit..slot.top) };
+            block = made.unwrap_or_else(|| {
+                fatal(format_args!("out of memory for a goroutine's thread-locals"))
+            });
+            self.block.set(block);
+        } else {
+            // SAFETY: the goroutine is dead and the caller's, so nobody points at its block.
+            unsafe { scheme.renew(block) };
+        }
+        self.locals.set(Locals { block, current: scheme.current_in(block) });
+        self.left.set(false);
+    }
+
+    /// Ends what the goroutine, which runs here, has in its thread-locals: destructors run. Those of
+    /// another thread, which a main goroutine uses, are that thread's to end.
+    pub(crate) fn leave_locals(self) {
+        if let Some(scheme) = crate::tls::in_force()
+            && self.locals.get().block == self.block.get()
+        {
+            crate::tls::leave(scheme);
+        }
+        self.left.set(true);
     }
 
     fn arg(self) -> *mut () {
@@ -73,6 +111,9 @@ unsafe extern "C" fn enter(g: *mut (), _carrier: usize) -> usize {
     // SAFETY: `start` was made for the closure that `closure` points to.
     unsafe { start(g.closure.get()) };
     g.rest();
+    if g.block.get() != 0 && !g.left.get() {
+        g.leave_locals();
+    }
     g.fiber.leave(true);
     Stop::exited()
 }

@@ -28,6 +28,8 @@ use crate::base::hold::Hold;
 use crate::stack::{Segments, Slot};
 use crate::switch::tools::{self, Fiber};
 use crate::switch::{Context, Saved};
+use crate::sys::cxx::Exceptions;
+use crate::sys::note::Note;
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::Location;
@@ -74,6 +76,8 @@ pub(crate) struct G {
     /// Which free list it returns to: a rung of the ladder, or that of its size class if it is
     /// [`OFF_LADDER`] or [`AT_CAP`].
     pub(crate) rung: Cell<u8>,
+    /// Who waits in `run` for it, once it has ended well.
+    pub(crate) done: Cell<*const Note>,
     /// Marks the goroutine that `run` waits for.
     pub(crate) is_main: Cell<bool>,
     /// The thread it is locked to: its M, which this room knows by address only; null as a rule.
@@ -94,6 +98,17 @@ pub(crate) struct G {
     closure: Cell<*mut ()>,
     /// Its memory.
     pub(crate) slot: Slot,
+    /// Thread-locals that belong to the slot; 0 if goroutines use their threads'.
+    pub(crate) block: Cell<usize>,
+    /// The thread-locals it runs with: the slot's, or, if it is a main goroutine, those of the thread
+    /// that waits for it; and where in them the runtime's own word is, if that is known.
+    pub(crate) locals: Cell<Locals>,
+    /// Where goroutines are pinned: the M it has started on, 0 before; and the C++ exceptions it handles,
+    /// while it does not run.
+    pub(crate) home: Cell<usize>,
+    pub(crate) exceptions: Cell<Exceptions>,
+    /// It has ended what it had in its thread-locals.
+    pub(crate) left: Cell<bool>,
     /// The further segments its stack has; its own, and the scavenger's that holds it.
     pub(crate) segments: Segments,
     /// What the panic hook saw of the panic under way; taken by whoever catches it.
@@ -110,6 +125,14 @@ pub(crate) struct G {
     pub(crate) created: Cell<Option<Site>>,
     /// Name given by `Builder::name`.
     pub(crate) name: Cell<Option<Box<str>>>,
+}
+
+/// A block of thread-locals, and the place in it of the word that says which M runs here; 0 where
+/// that is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Locals {
+    pub(crate) block: usize,
+    pub(crate) current: usize,
 }
 
 /// What [`GRef::prefetch`] fetches: so many bytes from the control block on, and of the stack below.
@@ -169,6 +192,7 @@ impl GRef {
             reason: Cell::new(WaitReason::None),
             since: AtomicU32::new(0),
             rung: Cell::new(rung),
+            done: Cell::new(std::ptr::null()),
             is_main: Cell::new(false),
             locked_to: AtomicPtr::new(std::ptr::null_mut()),
             locks: Cell::new(0),
@@ -179,6 +203,11 @@ impl GRef {
             start: Cell::new(None),
             closure: Cell::new(std::ptr::null_mut()),
             slot,
+            block: Cell::new(0),
+            locals: Cell::new(Locals { block: 0, current: 0 }),
+            home: Cell::new(0),
+            exceptions: Cell::new([0; 2]),
+            left: Cell::new(false),
             segments: Segments::none(),
             panic: Cell::new(None),
             goexit: Cell::new(Stage::None),

@@ -3,7 +3,7 @@
 use super::known::{Known, Payload};
 use super::report;
 use crate::g::MAX_INLINE_CLOSURE;
-use crate::sched::{Options, goexit, spawn};
+use crate::sched::{Options, farewell, goexit, spawn};
 use crate::stack::Exhausted;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -112,6 +112,7 @@ pub(crate) fn end_by_report<R>(f: impl FnOnce() -> R, after: impl FnOnce()) -> i
         if let End::Panicked(panic) = catch(|| drop(f())) {
             panic.report();
         }
+        farewell();
         after();
     }
 }

@@ -23,6 +23,7 @@ pub(crate) fn start_runtime(wanted: Option<Settings>) -> Result<(), String> {
         Err(Refused::Running(have)) => {
             Err(format!("the runtime already runs with another configuration: {have:?}"))
         }
+        Err(Refused::Locals(why)) => Err(why.to_owned()),
         Err(Refused::Switch(why)) => Err(why.to_owned()),
         Err(Refused::Thread(e)) => Err(format!("the system refuses a thread: {e}")),
         Err(Refused::Forked) => Err(crate::sched::FORKED_CHILD.to_owned()),

@@ -11,17 +11,19 @@
 //! others ends it with a message instead of hanging: for a goroutine by its M's lease, which costs the
 //! parent nothing, for a plain thread by [`is_started`] and [`refuse_forked`].
 
-use super::current::current;
+use super::current::{self, current};
 use super::lease::FORKED_CHILD;
 use super::m::{Bound, M};
-use super::spawn::{Choice, Options, dead, prepare};
-use super::{NOT_STARTED, SCHED, idle, locked, ready, run, sysmon, threads, world};
+use super::spawn::{self, Choice, Options, dead, prepare};
+use super::{NOT_STARTED, SCHED, idle, locked, own, pinned, ready, run, sysmon, threads, world};
 use crate::base::atomic::{AtomicU8, Ordering};
 use crate::base::fatal::fatal;
+use crate::g::GRef;
 use crate::stack::{DEFAULT_MAX_STACK, Exhausted, Ladder};
 use crate::sys;
 use crate::sys::lock::Lock;
 use crate::sys::note::Note;
+use crate::tls::{self, ThreadLocals};
 use std::sync::OnceLock;
 
 /// What the first `run` fixes for the process.
@@ -35,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) ladder: Ladder,
     /// Limit of threads.
     pub(crate) max_threads: usize,
+    /// Whose thread-locals goroutines are to use.
+    pub(crate) thread_locals: ThreadLocals,
     /// End the process when a goroutine panics (else only the goroutine ends).
     pub(crate) crash_on_panic: bool,
     /// Report a stack overflow and end the process, rather than panic.
@@ -48,6 +52,7 @@ impl Default for Settings {
             max_stack: DEFAULT_MAX_STACK,
             ladder: Ladder::default_for(DEFAULT_MAX_STACK).expect("a usable ladder"),
             max_threads: super::DEFAULT_MAX_THREADS,
+            thread_locals: ThreadLocals::Auto,
             crash_on_panic: true,
             overflow_is_fatal: false,
         }
@@ -85,6 +90,8 @@ pub(super) fn ladder() -> &'static Ladder {
 pub(crate) enum Refused {
     /// It already runs with these settings.
     Running(Settings),
+    /// Goroutines cannot have the thread-locals that were asked for.
+    Locals(&'static str),
     /// Contexts cannot be switched in this process.
     Switch(&'static str),
     /// The system refused the monitor thread.
@@ -119,6 +126,7 @@ pub(crate) fn start(wanted: Option<Settings>) -> Result<bool, Refused> {
     let procs = settings.procs.unwrap_or_else(sys::cpu::default_procs).min(world::MAX_PROCS);
     SCHED.steady.custom_procs.store(settings.procs.is_some(), Ordering::Relaxed);
     threads::start_template().map_err(Refused::Thread)?;
+    choose(settings.thread_locals).map_err(Refused::Locals)?;
     sysmon::start().map_err(Refused::Thread)?;
     super::ensure_p(procs - 1);
     let mut inner = SCHED.inner.lock();
@@ -137,6 +145,30 @@ pub(crate) fn start(wanted: Option<Settings>) -> Result<bool, Refused> {
     Ok(true)
 }
 
+/// Puts a mode in force.
+fn choose(wanted: ThreadLocals) -> Result<(), &'static str> {
+    match wanted {
+        ThreadLocals::PerGoroutine => {
+            let scheme = tls::start()?;
+            crate::stack::reserve(scheme.room());
+            scheme.current_is_at(current::place());
+            tls::put_in_force(scheme);
+        }
+        ThreadLocals::Pinned => pinned::put_in_force(),
+        // The variable is for tests: each of its values is as sound as the other.
+        ThreadLocals::Auto
+            if std::env::var_os("GORT_THREAD_LOCALS").is_some_and(|v| v == "pinned") =>
+        {
+            pinned::put_in_force();
+        }
+        ThreadLocals::Auto => {
+            return choose(ThreadLocals::PerGoroutine).or_else(|_| choose(ThreadLocals::Pinned));
+        }
+        ThreadLocals::Shared => {}
+    }
+    Ok(())
+}
+
 /// Runs `f` as a main goroutine; returns when it has ended. `f` must catch its panics. When it
 /// ends by goexit, `finished` stays false and this never returns (Go: the others go on).
 ///
@@ -149,10 +181,7 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
         let (m, g) = current().and_then(|m| Some((m, m.curg()?))).expect("a goroutine runs here");
         locked::unbind(g, m, Bound::Free);
         if f() {
-            // From here on the thread counts as one of the program's own: while it wakes up nothing
-            // of ours may run, and that is no deadlock.
-            SCHED.inner.lock().runners -= 1;
-            note.wake();
+            g.done.set(note);
         }
     };
     let choice = Choice { is_main: true, ..Choice::default() };
@@ -180,9 +209,23 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     // SAFETY: `dead` gave us the goroutine, and we return only after it has run `body` to its end.
     unsafe { prepare(g, Some(m), p, options, body) };
     g.hold.pass();
+    run_to_its_end(m, g, &done);
+    spawn::retire_main(g);
+    Ok(())
+}
+
+/// Runs the main goroutine `g`, beginning on the calling thread, the M `m`; the thread is a plain one
+/// again when `g` has ended.
+fn run_to_its_end(m: &'static M, g: GRef, done: &Note) {
+    if pinned::in_force() {
+        pinned::run_main(m, g);
+        step_down(m);
+        return done.sleep();
+    }
+    let exchange = own::Exchange::make(m, g);
     // It begins on this thread, whoever picks it.
     locked::bind(g, m);
-    match p {
+    match m.p() {
         Some(_) => run::run_apart(m, g),
         None => ready::submit_global(g),
     }
@@ -191,7 +234,9 @@ pub(crate) fn run_main(f: impl FnOnce() -> bool + Send) -> Result<(), Exhausted>
     run::run_bound(m);
     step_down(m);
     done.sleep();
-    Ok(())
+    if let Some(exchange) = exchange {
+        exchange.undo();
+    }
 }
 
 /// Whether no other main goroutine than the caller's is under way.

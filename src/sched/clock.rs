@@ -64,7 +64,7 @@ pub(super) fn keep(m: &'static M) -> bool {
         return false;
     }
     let mut events = Events::new();
-    let poller = sleep_until_due(&mut events);
+    let poller = sleep_until_due(m, &mut events);
     SCHED.clock.until.store(NEVER, Ordering::Relaxed);
     SCHED.clock.kept.store(false, Ordering::Release);
     let p = idle::take_p(&mut SCHED.inner.lock());
@@ -86,7 +86,7 @@ pub(super) fn keep(m: &'static M) -> bool {
 }
 
 /// Returns the poller if it slept there, with what happened.
-fn sleep_until_due(events: &mut Events) -> Option<&'static Poller> {
+fn sleep_until_due(m: &M, events: &mut Events) -> Option<&'static Poller> {
     let clock = &SCHED.clock;
     loop {
         clock.word.store(0, Ordering::Relaxed);
@@ -96,7 +96,7 @@ fn sleep_until_due(events: &mut Events) -> Option<&'static Poller> {
         let until = until.min(earliest());
         let poller = netpoll::to_wait_in();
         let now = if until == NEVER { 0 } else { now() };
-        if until <= now || SCHED.stopping() {
+        if until <= now || SCHED.stopping() || m.pinned.has_mail() {
             return None;
         }
         let timeout = (until != NEVER).then(|| until - now);
@@ -128,6 +128,11 @@ pub(super) fn ring() {
     if nobody_keeps() {
         return idle::wake_one();
     }
+    poke();
+}
+
+/// Ends the keeper's sleep.
+pub(super) fn poke() {
     let clock = &SCHED.clock;
     clock.word.store(1, Ordering::Relaxed);
     futex::wake(&raw const clock.word, 1);

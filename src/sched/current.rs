@@ -5,6 +5,10 @@
 //! keep a thread-local's address across a suspension. The word is read and written only through
 //! functions that are never inlined; after a suspension the M comes from the switch itself (the
 //! carrier word), not from here.
+//!
+//! Where goroutines have thread-locals of their own there is one such word in each block. It is
+//! written from outside, before the thread register is pointed at the block (`own.rs`); a null is
+//! `None`.
 
 use super::m::M;
 use crate::stack::Segments;
@@ -68,6 +72,12 @@ pub(super) fn on_thread_stack<R>(f: impl FnOnce(&ThreadStack) -> R) -> R {
 #[inline(never)]
 pub(crate) fn current() -> Option<&'static M> {
     CURRENT.get()
+}
+
+/// Where the word is, in the thread-locals that the thread register points at.
+#[inline(never)]
+pub(super) fn place() -> usize {
+    CURRENT.with(|word| std::ptr::from_ref(word).expose_provenance())
 }
 
 /// Makes the calling thread the M `m`, or a plain thread again.

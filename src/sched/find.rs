@@ -34,7 +34,7 @@ pub(super) fn next(m: &'static M) -> GRef {
             run_overdue(p);
         }
         let found = local(p)
-            .or_else(|| global_batch(m, p))
+            .or_else(|| global_batch(m, p, idle::wake_one))
             .or_else(|| netpoll::find(p))
             .or_else(|| steal(m, p));
         if let Some(g) = found {
@@ -45,12 +45,51 @@ pub(super) fn next(m: &'static M) -> GRef {
     }
 }
 
-/// From what the P has to itself, and every 61st time from what all share.
+/// One that has not started, from anywhere: where goroutines are pinned. Not `far` away if there is
+/// other work.
+pub(super) fn fresh(m: &'static M, p: &'static P, far: bool) -> Option<GRef> {
+    let found = local(p)
+        .or_else(|| global_batch(m, p, idle::wake_one))
+        .or_else(|| netpoll::find(p))
+        .or_else(|| if far { steal(m, p) } else { None })?;
+    p.learn(found);
+    Some(found.into_goroutine(m))
+}
+
+/// What [`at_hand`] found.
+pub(super) struct AtHand {
+    pub(super) g: GRef,
+    /// More has come along, for which somebody is to be woken.
+    pub(super) wake: bool,
+}
+
+/// What `m` can run next without looking far: for a caller who holds locks that the full search might
+/// need. So no timers are run, nothing is stolen, and nobody is woken.
+#[inline]
+pub(super) fn at_hand(m: &'static M) -> Option<AtHand> {
+    let p = m.p()?;
+    let timer = p.timers.next();
+    if SCHED.calls() || timer != sys::clock::NEVER && timer <= sys::clock::now() {
+        return None;
+    }
+    let mut wake = false;
+    let found = queues(p).or_else(|| global_batch(m, p, || wake = true))?;
+    p.learn(found);
+    Some(AtHand { g: found.into_goroutine(m), wake })
+}
+
+/// From what the P has to itself, its timers first.
 #[inline]
 fn local(p: &'static P) -> Option<Runnable> {
     if p.timers.next() != sys::clock::NEVER {
         run_timers(p, p, sys::clock::now());
     }
+    queues(p)
+}
+
+/// From the queues the P has to itself, and every 61st time from what all share.
+#[inline]
+fn queues(p: &'static P) -> Option<Runnable> {
     let tick = p.bump_tick();
     if tick.is_multiple_of(FAIR)
         && let Some(g) = fair(p, tick / FAIR)
@@ -84,9 +123,10 @@ fn global_one() -> Option<Runnable> {
 
 /// This P's share of the global queue: the first to run, the rest to the ring. On its way there the
 /// rest is in neither, for an M that looks for the last time just then: so it is submitted anew,
-/// unless this M spins and is going to wake another by itself (`spin.rs`, "Work on its way").
+/// unless this M spins and is going to wake another by itself (`spin.rs`, "Work on its way"): `wake`
+/// does that, or remembers it.
 #[inline]
-fn global_batch(m: &'static M, p: &'static P) -> Option<Runnable> {
+fn global_batch(m: &'static M, p: &'static P, wake: impl FnOnce()) -> Option<Runnable> {
     if SCHED.global.is_empty() {
         return None;
     }
@@ -97,7 +137,7 @@ fn global_batch(m: &'static M, p: &'static P) -> Option<Runnable> {
         p.push(g);
     }
     if share > 1 && !m.spinning.get() {
-        idle::wake_one();
+        wake();
     }
     Some(first)
 }

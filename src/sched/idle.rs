@@ -11,7 +11,7 @@
 
 use super::m::M;
 use super::p::P;
-use super::{Inner, SCHED, clock, find, sysmon, threads};
+use super::{Inner, SCHED, clock, find, pinned, sysmon, threads};
 use crate::sys::lock::Guard;
 
 /// If a P is idle and nobody is looking for work, starts somebody.
@@ -58,6 +58,9 @@ impl Inner {
 /// Puts a P without work on the idle list.
 pub(super) fn put_p(inner: &mut Inner, p: &'static P) {
     debug_assert!(!p.has_work());
+    if pinned::give_to_first(inner, p) {
+        return;
+    }
     inner.idle_ps.push(p);
     SCHED.spin.p_idle();
 }
@@ -96,6 +99,7 @@ pub(super) fn start_m(mut inner: Guard<'_, Inner>, p: &'static P, spinning: bool
             threads::too_many(limit);
         }
     };
+    pinned::chosen(&mut inner, m);
     m.next_p.set(Some(p));
     m.spinning.set(spinning);
     drop(inner);
@@ -105,7 +109,12 @@ pub(super) fn start_m(mut inner: Guard<'_, Inner>, p: &'static P, spinning: bool
 /// Sleeps until somebody gives this M a P.
 pub(super) fn stop_m(m: &'static M, mut inner: Guard<'_, Inner>) {
     debug_assert!(m.p().is_none());
-    inner.idle_ms.push(m);
+    if !pinned::in_force() {
+        inner.idle_ms.push(m);
+    } else if let Some(p) = pinned::lie_down(m, &mut inner) {
+        drop(inner);
+        return m.acquire(p);
+    }
     inner.rest_if_last();
     drop(inner);
     m.note.sleep();
@@ -132,7 +141,7 @@ pub(super) fn get_p_or_sleep(m: &'static M) {
 /// a P again and should look for work.
 pub(super) fn rest(m: &'static M) {
     let mut inner = SCHED.inner.lock();
-    if SCHED.stopping() || !SCHED.global.is_empty() {
+    if SCHED.stopping() || !SCHED.global.is_empty() || m.pinned.has_mail() {
         return;
     }
     let p = m.release().expect("rest is called with a P");
@@ -153,7 +162,7 @@ pub(super) fn rest(m: &'static M) {
             return;
         }
     }
-    if clock::keep(m) {
+    if pinned::keep_clock(m) {
         // Timers may be due: whoever keeps the clock looks for a P to run them on.
         return;
     }
@@ -174,6 +183,9 @@ pub(super) fn hand_off(p: &'static P) {
     let mut inner = SCHED.inner.lock();
     if SCHED.stopping() {
         return super::world::count_stopped(&mut inner, p);
+    }
+    if pinned::give_to_first(&mut inner, p) {
+        return;
     }
     if p.has_work() || !SCHED.global.is_empty() {
         return start_m(inner, p, false);

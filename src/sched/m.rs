@@ -6,8 +6,9 @@
 
 use super::lease::Lease;
 use super::p::P;
+use super::pinned;
 use crate::base::width::Wide;
-use crate::g::GRef;
+use crate::g::{GRef, Locals};
 use crate::sys::clock;
 use crate::sys::lock::Lock;
 use crate::sys::note::Note;
@@ -61,6 +62,12 @@ pub(crate) struct M {
     pub(super) next_p: Cell<Option<&'static P>>,
     /// Where it sleeps when idle.
     pub(super) note: Note,
+    /// *own*: the thread-locals it runs on between goroutines, and the block its thread register
+    /// points at; both only where goroutines have blocks of their own (`own.rs`).
+    pub(super) own: Cell<Locals>,
+    pub(super) at: Cell<usize>,
+    /// What it has where goroutines are pinned.
+    pub(super) pinned: pinned::Own,
     /// Kernel thread id, 0 until the thread runs.
     pub(super) tid: AtomicU32,
 }
@@ -105,6 +112,9 @@ impl M {
             curg: AtomicPtr::new(std::ptr::null_mut()),
             next_p: Cell::new(None),
             note: Note::new(),
+            own: Cell::new(Locals { block: 0, current: 0 }),
+            at: Cell::new(0),
+            pinned: pinned::Own::new(),
             tid: AtomicU32::new(0),
         }));
         ALL.lock().push(m);

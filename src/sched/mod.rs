@@ -8,6 +8,7 @@
 //! | `spin.rs` `idle.rs` | submit versus sleep; idle lists; starting threads |
 //! | `find.rs` `order.rs` | what to run next; stealing |
 //! | `run.rs` | the loop, the one `match` on `Stop` |
+//! | `own.rs` `pinned.rs` | the loop where goroutines have thread-locals of their own; stay on their M |
 //! | `park.rs` `ready.rs` `task.rs` | the two verbs, and who waits |
 //! | `runnable.rs` `birth.rs` `reserve.rs` | what queues hold; crowds that have not started |
 //! | `spawn.rs` `join.rs` `goexit.rs` | birth, death, results |
@@ -18,6 +19,7 @@
 //! | `threads.rs` `locked.rs` | who clones threads, their limit; LockOSThread |
 //! | `blocking.rs` | declared blocking calls |
 //! | `sysmon.rs` `pace.rs` `retake.rs` `chores.rs` `scavenge.rs` `deadlock.rs` | the monitor thread |
+//! | `detect.rs` | debug builds: thread-locals' addresses on stacks that leave their thread |
 //! | `trace.rs` | `GORT_DEBUG=schedtrace` |
 //! | `boot.rs` | start, and `run` |
 //!
@@ -47,6 +49,8 @@ mod clock;
 pub(crate) mod current;
 #[cfg(not(any(loom, shuttle)))]
 mod deadlock;
+#[cfg(all(debug_assertions, not(any(loom, shuttle))))]
+mod detect;
 #[cfg(not(any(loom, shuttle)))]
 mod find;
 #[cfg(not(any(loom, shuttle)))]
@@ -66,11 +70,15 @@ mod m;
 pub(crate) mod netpoll;
 mod order;
 #[cfg(not(any(loom, shuttle)))]
+mod own;
+#[cfg(not(any(loom, shuttle)))]
 mod p;
 #[cfg(not(any(loom, shuttle)))]
 mod pace;
 #[cfg(not(any(loom, shuttle)))]
 mod park;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod pinned;
 #[cfg(not(any(loom, shuttle)))]
 mod ready;
 #[cfg(not(any(loom, shuttle)))]
@@ -112,6 +120,7 @@ pub(crate) use self::{
     blocking::{Kind, blocking},
     lease::FORKED_CHILD,
     locked::{lock as lock_os_thread, unlock as unlock_os_thread},
+    own::{farewell, with_the_threads},
     p::{goroutines, goroutines_created, p_index, random},
     park::{park, park_forever, park_until, yield_now},
     ready::ready,

@@ -18,7 +18,7 @@ use super::park::park;
 use super::ready::{ready, submit_global};
 use super::runnable::Runnable;
 use super::task::{Kind, Me, Sleeper, Task};
-use super::{SCHED, clock, idle};
+use super::{SCHED, clock, idle, pinned};
 use crate::base::atomic::{AtomicBool, Ordering, fence};
 use crate::base::width::Wide;
 use crate::g::{GRef, State, WaitReason};
@@ -116,7 +116,8 @@ pub(super) fn tell_all(poller: &Poller, events: &mut Events) {
     });
 }
 
-/// Ends the wait of the party that armed a gate with `word`. A goroutine is returned, to be queued.
+/// Ends the wait of the party that armed a gate with `word`. A goroutine is returned, to be queued,
+/// unless it is pinned.
 fn wake(word: NonNull<()>) -> Option<GRef> {
     // SAFETY: `wait` armed the gate with a task's word.
     match unsafe { Task::from_ptr(word) }.kind() {
@@ -127,6 +128,10 @@ fn wake(word: NonNull<()>) -> Option<GRef> {
         }
         Kind::Goroutine(g) => {
             g.status.set(State::Waiting, State::Runnable);
+            if let Some(home) = pinned::home(g) {
+                pinned::submit(g, home);
+                return None;
+            }
             Some(g)
         }
     }

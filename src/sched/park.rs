@@ -16,7 +16,7 @@ use super::alarm::{self, Timed, Timeout};
 use super::current::current;
 use super::m::M;
 use super::task::Me;
-use super::{SCHED, clock, idle};
+use super::{SCHED, clock, idle, pinned};
 use crate::base::atomic::Ordering;
 use crate::base::claim::Claim;
 use crate::g::{Stop, WaitReason, suspend_parked};
@@ -28,6 +28,8 @@ use std::ptr::NonNull;
 pub(crate) fn park(me: &Me, reason: WaitReason, commit: impl FnOnce() -> bool) {
     let Some(g) = me.goroutine() else { return park_thread(me, commit) };
     let m = current().expect("a goroutine runs on an M");
+    #[cfg(debug_assertions)]
+    super::detect::look(g);
     m.enter();
     g.reason.set(reason);
     g.since.store(super::sysmon::second(), Ordering::Relaxed);
@@ -118,9 +120,13 @@ pub(crate) fn park_forever(reason: WaitReason) -> ! {
 /// which pairs its own calls and returns across the stacks.
 #[inline(always)]
 pub(crate) fn yield_now() {
-    let (Some(m), false) = (current(), std::thread::panicking()) else {
+    let (Some(m), false) = (current(), super::task::keeps_its_thread()) else {
         return crate::sys::thread::os_yield();
     };
+    #[cfg(debug_assertions)]
+    if let Some(g) = m.curg() {
+        super::detect::look(g);
+    }
     m.enter();
     if nobody_waits(m) {
         return m.leave();
@@ -143,6 +149,7 @@ fn nobody_waits(m: &M) -> bool {
         if alone {
             p.bump_tick();
         }
-        alone
+        // A pinned goroutine's M has a list of its own.
+        alone && !pinned::in_force()
     })
 }

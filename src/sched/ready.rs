@@ -22,7 +22,7 @@ use super::m::M;
 use super::p::P;
 use super::runnable::Runnable;
 use super::task::{Kind, Sleeper, Task};
-use super::{SCHED, idle};
+use super::{SCHED, idle, pinned};
 use crate::g::{GRef, State};
 
 /// Correct guesses in a row after which lone goroutines are left to their own P.
@@ -39,7 +39,10 @@ pub(crate) unsafe fn ready(task: Task) {
         Kind::Thread(sleeper) => unsafe { Sleeper::wake(sleeper) },
         Kind::Goroutine(g) => {
             g.status.set(State::Waiting, State::Runnable);
-            submit(g);
+            match pinned::home(g) {
+                Some(home) => pinned::submit(g, home),
+                None => submit(g),
+            }
         }
     }
 }
@@ -54,7 +57,10 @@ pub(super) unsafe fn ready_on(p: &'static P, task: Task) {
         Kind::Thread(sleeper) => unsafe { Sleeper::wake(sleeper) },
         Kind::Goroutine(g) => {
             g.status.set(State::Waiting, State::Runnable);
-            submit_local(p, g);
+            match pinned::home(g) {
+                Some(home) => pinned::submit(g, home),
+                None => submit_local(p, g),
+            }
         }
     }
 }

@@ -20,7 +20,7 @@
 use super::m::M;
 use super::p::P;
 use super::pace::{Found, QUICK_US};
-use super::{SCHED, idle, world};
+use super::{SCHED, idle, pinned, world};
 use crate::base::atomic::Ordering;
 use crate::sys;
 
@@ -91,7 +91,10 @@ impl Watch {
             *seen = Seen { tick, since: now, ..Seen::default() };
             return Found { moving, ..Found::default() };
         };
-        let wanted = p.has_work() || !SCHED.global.is_empty() || p.timers.next() < now;
+        let wanted = p.has_work()
+            || !SCHED.global.is_empty()
+            || p.timers.next() < now
+            || pinned::somebody_wants();
         let exposed = wanted || p.timers.next() < now.saturating_add(SOON_NS);
         let found = Found { acted: offer_next(p), exposed, moving };
         let call = declared_call(m);

@@ -1,11 +1,12 @@
 //! The loop of an M: find a goroutine, run it, deal with how it stopped. The one place where a
-//! [`Stop`] is matched.
+//! [`Stop`] is matched, but for its counterparts where goroutines have thread-locals of their own
+//! (`own.rs`) or are pinned to their thread (`pinned.rs`).
 
 use super::find;
 use super::m::{Bound, M};
 use super::ready::{submit_local, submit_yielded};
 use super::spawn;
-use super::{SCHED, idle, locked, threads};
+use super::{SCHED, idle, locked, own, pinned, threads};
 use crate::g::{GRef, State, Stop};
 
 /// Body of a scheduler thread; returns when a goroutine has ended that was locked to it.
@@ -16,6 +17,21 @@ pub(super) fn m_main(m: &'static M) {
     if let Some(p) = m.next_p.take() {
         m.acquire(p);
     }
+    if pinned::in_force() {
+        pinned::m_loop(m);
+    }
+    match crate::tls::in_force() {
+        Some(scheme) => own::m_loop(scheme, m),
+        None => m_loop(m),
+    }
+    if let Some(p) = m.release() {
+        idle::hand_off(p);
+    }
+    threads::remove(m);
+}
+
+/// The loop of an M, as long as its thread is to live.
+fn m_loop(m: &'static M) {
     while run_bound(m) {
         let g = find::next(m);
         if m.spinning.get() {
@@ -27,10 +43,6 @@ pub(super) fn m_main(m: &'static M) {
             run_odd(m, g);
         }
     }
-    if let Some(p) = m.release() {
-        idle::hand_off(p);
-    }
-    threads::remove(m);
 }
 
 /// Runs a picked goroutine that the scavenger is at, or that is locked to another thread.
@@ -60,10 +72,13 @@ pub(super) fn run_bound(m: &'static M) -> bool {
     }
 }
 
-/// As [`run`], outside the loop.
+/// As [`run`], outside the loop: for a goroutine that is locked to `m`, or begins there.
 #[inline(never)]
 pub(super) fn run_apart(m: &'static M, g: GRef) {
-    run(m, g);
+    match crate::tls::in_force() {
+        Some(scheme) => own::run(scheme, m, g, true),
+        None => run(m, g),
+    }
 }
 
 /// Runs `g` on `m` until it stops, and settles the stop.

@@ -273,10 +273,43 @@ pub(super) fn retire(m: &'static M, g: GRef) {
     p::count(p, false);
     drop(g.name.take());
     let rung = g.rung.get();
-    if (rung as usize) < MAX_RUNGS {
+    if (rung as usize) < MAX_RUNGS && !g.is_main.get() {
         free(p, rung as usize, g.as_ptr());
     } else {
-        // SAFETY: control blocks live for ever, and this one is dead and ours.
-        unsafe { SCHED.off_ladder[g.slot.class as usize].push(g.as_ptr()) };
+        retire_odd(g);
     }
+}
+
+/// Puts a dead goroutine away that is not like the others.
+#[cold]
+fn retire_odd(g: GRef) {
+    if !g.is_main.get() {
+        return put_away(g);
+    }
+    // A main goroutine is put away by who waits for it, and may be using its thread-locals. If it has
+    // ended by goexit, nobody ever will.
+    let done = g.done.replace(std::ptr::null());
+    if !done.is_null() {
+        // From here on the thread counts as one of the program's own: while it wakes up nothing of
+        // ours may run, and that is no deadlock.
+        SCHED.inner.lock().runners -= 1;
+        // SAFETY: whoever waits keeps the note until it is woken.
+        unsafe { &*done }.wake();
+    }
+}
+
+/// The thread in `run` puts its main goroutine away.
+pub(super) fn retire_main(g: GRef) {
+    g.is_main.set(false);
+    put_away(g);
+}
+
+/// Puts a dead goroutine onto the global list for its kind of stack.
+fn put_away(g: GRef) {
+    let rung = g.rung.get() as usize;
+    if rung < MAX_RUNGS {
+        return free(None, rung, g.as_ptr());
+    }
+    // SAFETY: control blocks live for ever, and this one is dead and the caller's.
+    unsafe { SCHED.off_ladder[g.slot.class as usize].push(g.as_ptr()) };
 }

@@ -15,6 +15,7 @@ use crate::runq::{FreeGlobal, Global};
 use crate::stack::{CLASSES, MAX_RUNGS};
 use crate::sys::lock::{Lock, RawLock};
 use crate::sys::note::Note;
+use std::collections::VecDeque;
 
 /// Default limit of threads (Go's `maxmcount`).
 pub(crate) const DEFAULT_MAX_THREADS: usize = 10_000;
@@ -85,6 +86,8 @@ pub(super) struct Inner {
     pub(super) idle_ps: Vec<&'static P>,
     /// Ms that sleep until their locked goroutine runs, those of `run` not counted.
     pub(super) idle_locked: usize,
+    /// Ms that have work of their own and no P (`pinned.rs`), in the order in which they get one.
+    pub(super) wanting: VecDeque<&'static M>,
     /// Scheduler threads that exist.
     pub(super) ms: usize,
     pub(super) max_ms: usize,
@@ -113,6 +116,7 @@ pub(crate) static SCHED: Sched = Sched {
     inner: Lock::new(Inner {
         idle_ms: Vec::new(),
         idle_ps: Vec::new(),
+        wanting: VecDeque::new(),
         idle_locked: 0,
         ms: 0,
         max_ms: DEFAULT_MAX_THREADS,

@@ -1,9 +1,9 @@
 //! Who waits: a goroutine, or a plain OS thread. Everything that blocks enqueues a [`Task`] and
 //! parks it; whoever ends the wait calls `ready` on it, without knowing which it is.
 //!
-//! A goroutine that is unwinding counts as its thread: the standard library keeps its panic count
-//! per OS thread, so such a goroutine must not move while it panics. It blocks its M (whose P is
-//! handed on) instead of parking.
+//! A goroutine that is unwinding counts as its thread, unless it has thread-locals of its own: the
+//! standard library keeps its panic count in one, so such a goroutine must not move while it panics.
+//! It blocks its M (whose P is handed on) instead of parking.
 
 use super::current::current;
 use crate::g::{G, GRef};
@@ -41,11 +41,17 @@ pub(crate) struct Me {
     sleeper: Sleeper,
 }
 
+/// Whether the caller must not leave its thread: it unwinds, and the count of that is the thread's.
+#[inline]
+pub(super) fn keeps_its_thread() -> bool {
+    std::thread::panicking() && crate::tls::in_force().is_none()
+}
+
 impl Me {
     /// The calling goroutine or thread.
     #[inline]
     pub(crate) fn new() -> Self {
-        let g = if std::thread::panicking() { None } else { current().and_then(|m| m.curg()) };
+        let g = if keeps_its_thread() { None } else { current().and_then(|m| m.curg()) };
         Self { g, sleeper: Sleeper(AtomicU32::new(0)) }
     }
 

@@ -15,6 +15,7 @@ use crate::sys::lock::Lock;
 use crate::sys::mem::{self, PAGE};
 use memmap2::{MmapMut, MmapOptions};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Log2 of the smallest and the largest class.
 const MIN_LOG2: usize = 16;
@@ -52,7 +53,7 @@ pub(crate) struct Slot {
     pub(crate) base: usize,
     /// Lowest usable address: the guard ends here.
     pub(crate) limit: usize,
-    /// One past the highest usable address (below the colour).
+    /// One past the highest usable address; above are the reserve and the colour.
     pub(crate) top: usize,
     /// Size class, an index for [`class_bytes`].
     pub(crate) class: u8,
@@ -104,6 +105,22 @@ struct Class {
     promised: usize,
 }
 
+/// Bytes at the top of each slot that belong to somebody else.
+static RESERVED: AtomicUsize = AtomicUsize::new(0);
+
+/// Leaves the topmost `bytes` of every slot, a multiple of 128, to the caller. Before the first slot
+/// is made.
+pub(crate) fn reserve(bytes: usize) {
+    debug_assert!(bytes.is_multiple_of(COLOUR));
+    RESERVED.store(bytes, Ordering::Relaxed);
+}
+
+/// What of it is left in a slot of the kind: no control block lies in a further segment, and no
+/// thread-locals.
+fn reserved(kind: Kind) -> usize {
+    if kind == Kind::Segment { 0 } else { RESERVED.load(Ordering::Relaxed) }
+}
+
 impl Class {
     const EMPTY: Self = Self { chunks: Vec::new(), first: 0, left: 0, promised: 0 };
 
@@ -146,7 +163,9 @@ pub(crate) fn class_bytes(class: u8) -> usize {
 }
 
 fn stride(kind: Kind, class: u8) -> usize {
-    let beside = if kind == Kind::Dense { 0 } else { guard::WIDE + HEAD };
+    // What is reserved comes out of a dense slot's size and, as a rule, of a roomy one's head.
+    let more = reserved(kind).saturating_sub(HEAD / 2).next_multiple_of(PAGE);
+    let beside = if kind == Kind::Dense { 0 } else { guard::WIDE + HEAD + more };
     class_bytes(class) + beside + STAGGER
 }
 
@@ -162,8 +181,8 @@ impl Row {
         let base = self.start + lead(class) + index * stride(kind, class);
         let guard =
             if kind == Kind::Dense { guard::dense_len(class_bytes(class)) } else { guard::WIDE };
-        let top = base + stride(kind, class) - (index % COLOURS) * COLOUR;
-        Slot { base, limit: base + guard, top, class }
+        let end = base + stride(kind, class) - (index % COLOURS) * COLOUR;
+        Slot { base, limit: base + guard, top: end - reserved(kind), class }
     }
 }
 

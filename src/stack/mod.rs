@@ -16,9 +16,10 @@
 //!
 //! ```text
 //!   base                                                     top = base + stride of the class
-//!    │ guard (faults) │ usable stack, grows downwards ...  │ control block │ colour │
-//!    └────────────────┴────────────────────────────────────┴───────────────┴────────┘
+//!    │ guard (faults) │ usable stack, grows downwards ...  │ control block │ reserve │ colour │
+//!    └────────────────┴────────────────────────────────────┴───────────────┴─────────┴────────┘
 //! ```
+//! The *reserve* is for a goroutine's thread-locals, where it has its own (`tls`).
 //! The *colour* shifts the hot top of neighbouring slots to different cache sets: without it all
 //! of them would compete for the same eight lines of the first-level cache.
 
@@ -32,7 +33,7 @@ use crate::base::width;
 
 pub(crate) use arena::{
     CLASSES, Exhausted, Kind, Slot, Walk, class_bytes, class_for, each_slot, fresh, fresh_promised,
-    promise, unpromise,
+    promise, reserve, unpromise,
 };
 pub(crate) use guard::{GuardKind, guard_kind};
 pub(crate) use ladder::{Ladder, MAX_RUNGS, Rung};

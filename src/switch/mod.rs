@@ -16,6 +16,8 @@
 //!   the OS thread, as in Go and in corosensei. Rust code must not run with changed ones anyway;
 //!   C code that changes them has to change them back before it blocks.
 
+#[cfg(gort_own_tls)]
+pub(crate) mod base;
 pub(crate) mod cost;
 mod foreign;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -5,6 +5,7 @@
 mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod cpu;
+pub(crate) mod cxx;
 pub(crate) mod epoll;
 pub(crate) mod errno;
 pub(crate) mod fault;
@@ -19,3 +20,5 @@ pub(crate) mod note;
 pub(crate) mod proc;
 pub(crate) mod signal;
 pub(crate) mod thread;
+#[cfg(gort_own_tls)]
+pub(crate) mod tls;

@@ -160,3 +160,49 @@ pub(crate) fn take_quit(on_quit: fn()) {
     // SAFETY: `action` is filled in, and what the handler calls is set.
     unsafe { libc::sigaction(libc::SIGQUIT, &raw const action, std::ptr::null_mut()) };
 }
+
+/// A handler as the kernel calls it, of the kind that gets everything.
+#[cfg(gort_own_tls)]
+pub(crate) type Handler = extern "C" fn(libc::c_int, *mut libc::c_void, *mut libc::c_void);
+
+/// The kernel's own idea of an action, which the C library does not show for the signals it keeps to
+/// itself. This is its layout on every 64-bit CPU that has a restorer (x86-64).
+#[cfg(gort_own_tls)]
+#[repr(C)]
+struct KernelAction {
+    handler: Option<Handler>,
+    flags: libc::c_ulong,
+    restorer: usize,
+    mask: u64,
+}
+
+#[cfg(gort_own_tls)]
+fn kernel_action(sig: libc::c_int, new: Option<&KernelAction>) -> std::io::Result<KernelAction> {
+    let mut old = KernelAction { handler: None, flags: 0, restorer: 0, mask: 0 };
+    let new: *const KernelAction = new.map_or(ptr::null(), ptr::from_ref);
+    let bytes = size_of::<u64>();
+    // SAFETY: both records have the kernel's layout, and a mask of the size given.
+    let rc = unsafe { libc::syscall(libc::SYS_rt_sigaction, sig, new, &raw mut old, bytes) };
+    if rc == 0 { Ok(old) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// The handler of a signal that the C library keeps to itself, if there is one that gets everything.
+///
+/// # Errors
+/// The kernel's.
+#[cfg(gort_own_tls)]
+pub(crate) fn internal_handler(sig: libc::c_int) -> std::io::Result<Option<Handler>> {
+    let action = kernel_action(sig, None)?;
+    let full = action.flags & libc::SA_SIGINFO as libc::c_ulong != 0;
+    Ok(action.handler.filter(|_| full))
+}
+
+/// Puts `handler` in the place of that handler, its flags and mask unchanged.
+///
+/// # Errors
+/// The kernel's.
+#[cfg(gort_own_tls)]
+pub(crate) fn replace_internal(sig: libc::c_int, handler: Handler) -> std::io::Result<()> {
+    let action = kernel_action(sig, None)?;
+    kernel_action(sig, Some(&KernelAction { handler: Some(handler), ..action })).map(drop)
+}

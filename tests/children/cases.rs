@@ -1,6 +1,6 @@
 //! The cases: each runs in a process of its own.
 
-use crate::{ends, limits, threads};
+use crate::{ends, limits, locals, threads};
 use gort::sync::WaitGroup;
 use gort::{Builder, Config, OnPanic, chan, go, runtime, spawn, time};
 use std::time::Duration;
@@ -35,7 +35,8 @@ pub(crate) fn run(case: &str) {
         "chained" => chained(),
         "busy_second" => busy(),
         other => {
-            let known = ends::run(other) || limits::run(other) || threads::run(other);
+            let known =
+                ends::run(other) || limits::run(other) || locals::run(other) || threads::run(other);
             assert!(known, "no such case: {other}");
         }
     }
@@ -83,8 +84,6 @@ fn config() {
     assert!(said(Config::new().max_threads(0)).contains("max_threads must be at least 1"));
     assert!(said(Config::new().stack_ladder(&[])).contains("1 to 4 rungs"));
     assert!(said(Config::new().stack_ladder(&[(1, 0)])).contains("reserves 0 bytes"));
-    let own = Config::new().thread_locals(gort::ThreadLocals::PerGoroutine);
-    assert!(said(own).contains("PerGoroutine"));
     let huge = Config::new().max_stack(usize::MAX).stack_ladder(&[(usize::MAX, usize::MAX)]);
     assert!(said(huge).contains("more than can be mapped"));
     // Nothing has started, so a good one still can.

@@ -12,6 +12,8 @@ mod ends;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
+mod locals;
+#[cfg(target_os = "linux")]
 mod threads;
 
 use std::process::{Command, Output};
@@ -356,4 +358,25 @@ fn a_limit_of_data_is_an_error_too() {
 fn thirty_thousand_stacks_with_mprotect_and_no_more() {
     let out = run_with("mprotect_default", &[("GORT_GUARD", "mprotect")]);
     assert!(out.status.success() && words(&out).contains("done"), "{}", words(&out));
+}
+
+#[test]
+fn a_borrow_that_leaves_its_thread_is_warned_of_in_debug_builds() {
+    let text = passes("shared_borrow");
+    if cfg!(all(debug_assertions, target_arch = "x86_64", target_env = "gnu")) {
+        let says = "holds an address in the thread's thread-locals";
+        assert!(text.contains(says) && text.contains("locals::shared_borrow"), "{text}");
+    }
+    let silent = words(&run_with("shared_borrow", &[("GORT_DEBUG", "tlscheck=0")]));
+    assert!(silent.contains("done") && !silent.contains("warning"), "{silent}");
+    // Leftovers on the stack may be warned of as well, so of a clean program only that it runs.
+    passes("shared_clean");
+}
+
+#[test]
+fn the_default_mode_is_a_safe_one_and_can_be_told_to_pin() {
+    passes("default_mode");
+    let out = words(&run_with("default_mode", &[("GORT_THREAD_LOCALS", "pinned")]));
+    assert!(out.contains("mode=Pinned done"), "{out}");
+    passes("mode_is_fixed");
 }

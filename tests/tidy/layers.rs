@@ -6,7 +6,7 @@ use crate::scan::Source;
 
 /// Lower on the left. A room may name only rooms of lower layers, and itself.
 pub(crate) const LINE: &str = "
-    base < sys < stack < switch < g
+    base < sys < stack < switch < tls < g
     < runq, timer, poll
     < sched
     < chan, sync, panic
