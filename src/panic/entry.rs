@@ -1,7 +1,7 @@
 //! What stands between a goroutine's entry and the user's function: it catches everything.
 
-use super::known::{Known, Payload};
-use super::report;
+use super::known::{self, Known, Payload};
+use super::{pending, report};
 use crate::g::MAX_INLINE_CLOSURE;
 use crate::sched::{Options, farewell, goexit, spawn};
 use crate::stack::Exhausted;
@@ -45,7 +45,12 @@ impl Unrecovered {
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> End<T> {
     // The closure is not used again after the panic, so nothing broken is seen.
     match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(value) if !goexit::ended() => End::Returned(value),
+        Ok(value) if !goexit::ended() => {
+            if pending::any() {
+                known::settle();
+            }
+            End::Returned(value)
+        }
         Ok(value) => {
             // A `catch_unwind` has stopped the goexit, and nothing of ours was called since.
             drop_quietly(value);

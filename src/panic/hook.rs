@@ -7,7 +7,8 @@
 //! have printed.
 
 use super::frames::Frames;
-use super::known::{Known, Pending};
+use super::known::Known;
+use super::pending::Pending;
 use crate::sched::SCHED;
 use crate::sched::current::current;
 use std::any::Any;
@@ -65,7 +66,7 @@ fn record(info: &PanicHookInfo<'_>) -> bool {
         super::report::unrecovered(info.payload(), Box::new(known));
         return true;
     }
-    known.pending = ours.then(Pending::new);
+    known.pending = if ours { Pending::new() } else { None };
     Box::new(known).leave_on_top();
     true
 }

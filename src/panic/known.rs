@@ -9,12 +9,13 @@
 //! panic unwinds may panic and catch that itself: what is known of the outer panic lies below then.
 
 use super::frames::Frames;
+use super::pending::Pending;
 use crate::base::width::Wide;
 use crate::sched::current::{self, current};
 use std::any::Any;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 pub(super) type Payload = Box<dyn Any + Send>;
 
@@ -63,29 +64,6 @@ pub(super) struct Earlier {
 fn next_serial() -> u64 {
     static LAST: Wide = Wide::new(0);
     LAST.fetch_add(1, Ordering::Relaxed) + 1
-}
-
-static PENDING: AtomicUsize = AtomicUsize::new(0);
-
-/// A count of panics that are on their way through goroutines.
-pub(super) struct Pending(());
-
-impl Pending {
-    pub(super) fn new() -> Self {
-        PENDING.fetch_add(1, Ordering::Relaxed);
-        Self(())
-    }
-
-    /// Whether there are any.
-    pub(super) fn any() -> bool {
-        PENDING.load(Ordering::Relaxed) > 0
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        PENDING.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Where a payload lies.
@@ -230,6 +208,19 @@ pub(super) fn text_of_unwinding() -> Option<String> {
     let text = known.text.clone();
     known.leave();
     text
+}
+
+/// The calling goroutine's function has ended well: panics of its that somebody else has caught are not
+/// on their way any more.
+#[cold]
+pub(super) fn settle() {
+    let Some(mut known) = lying() else { return };
+    let mut next = Some(&mut known);
+    while let Some(this) = next {
+        this.pending = None;
+        next = this.below.as_mut();
+    }
+    known.leave();
 }
 
 /// Exchanges what lies in the goroutine or thread.

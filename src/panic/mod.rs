@@ -18,6 +18,7 @@ mod hook;
 mod known;
 mod level;
 mod overflow;
+mod pending;
 mod region;
 mod report;
 mod start;

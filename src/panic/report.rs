@@ -5,21 +5,20 @@
 //! the process itself.
 
 use super::frames::{Frames, Names};
-use super::known::{Earlier, Known, Pending};
+use super::known::{Earlier, Known};
 use super::level::{self, Level};
+use super::pending;
 use super::value;
 use crate::base::fatal::Stderr;
 use crate::g::{GRef, WaitReason};
 use crate::sched::current::current;
-use crate::sched::{boot, park_forever, yield_now};
+use crate::sched::{boot, park_forever};
 use crate::sys::lock::{Guard, Lock};
 use std::any::Any;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How often a main goroutine that ends lets panicking goroutines run (Go).
-const TURNS: usize = 1000;
 /// Looks, a millisecond apart, at whether another report is done.
 const LOOKS: usize = 10_000;
 /// Seconds the process may take to end after its last report: exit handlers may wait for ever.
@@ -179,13 +178,8 @@ pub(super) fn write_panic(out: &mut dyn Write, words: &str, fate: Fate) -> fmt::
 /// ever if one is about to end the process (Go: the crash wins). While another main goroutine is
 /// there the process does not end with this one, so nobody is in a hurry.
 pub(super) fn let_crashes_win() {
-    for _ in 0..TURNS {
-        if !Pending::any() || !boot::settings().crash_on_panic || !boot::is_last_main() {
-            break;
-        }
-        yield_now();
-        // A yield with nobody waiting takes no time at all; the others may be on other threads.
-        crate::sys::thread::os_yield();
+    if pending::any() && boot::settings().crash_on_panic && boot::is_last_main() {
+        pending::let_run();
     }
     if CRASHING.load(Ordering::SeqCst) > 0 {
         park_forever(WaitReason::PanicWait);

@@ -7,12 +7,13 @@
 //! there everything but the allocator's words begins anew.
 
 use super::discover::{FIRST_KEYS, Layout, VECTOR, Word};
+use crate::base::width::Wide;
 use crate::switch::base;
 use crate::sys::lock::Lock;
 use crate::sys::tls::{self, Module};
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicPtr, AtomicU32, Ordering};
 
 /// Kernel ids of threads are below 2^22, and bit 30 means a dead owner: between are ours.
 pub(super) const FIRST_ID: u32 = 1 << 23;
@@ -40,7 +41,7 @@ struct Part {
 pub(crate) struct Scheme {
     layout: Layout,
     modules: AtomicPtr<Modules>,
-    generation: AtomicU64,
+    generation: Wide,
     renewing: Lock<()>,
     next_id: AtomicU32,
     /// Offset of the runtime's own word; 0 (which is the C library's) if blocks differ in it.
@@ -68,7 +69,7 @@ impl Scheme {
         Ok(Self {
             layout,
             modules: AtomicPtr::new(Box::into_raw(Box::new(modules))),
-            generation: AtomicU64::new(generation),
+            generation: Wide::new(generation),
             renewing: Lock::new(()),
             next_id: AtomicU32::new(FIRST_ID),
             current: AtomicIsize::new(0),
