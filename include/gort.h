@@ -34,6 +34,12 @@ typedef struct gort_chan gort_chan;
 // A condition variable: waits for what another one changes under a mutex.
 typedef struct gort_cond gort_cond;
 
+// A descriptor that goroutines wait for: a socket, a pipe, a terminal, an eventfd. Regular files are
+// always ready and need none; read(2) and write(2) on them block the thread, which is noticed.
+//
+// One goroutine reads at a time, and one writes; others wait for their turn.
+typedef struct gort_fd gort_fd;
+
 // A mutex. It belongs to no goroutine: another one may unlock it.
 typedef struct gort_mutex gort_mutex;
 
@@ -192,6 +198,76 @@ size_t gort_chan_cap(const struct gort_chan *chan);
 // Frees a channel that nobody uses any more, with what is in its buffer. Null is no error.
 int gort_chan_free(struct gort_chan *chan);
 
+// Makes a handle of the open descriptor `number`, which belongs to the handle from then on, and sets
+// its file to non-blocking mode. Null, and errno: EPERM for what is always ready, such as regular files.
+struct gort_fd *gort_fd_new(int number);
+
+// Closes the descriptor and frees the handle; nobody uses it any more. Null is no error.
+int gort_fd_free(struct gort_fd *fd);
+
+// Frees the handle without closing the descriptor, which stays in non-blocking mode: its number.
+int gort_fd_release(struct gort_fd *fd);
+
+// The descriptor's number, for calls that never wait, such as setsockopt(2).
+int gort_fd_number(const struct gort_fd *fd);
+
+// Closes the descriptor at once: whoever waits for it gets -EBADF, and so do all later calls. The handle
+// stays, and has to be freed.
+//
+// 0; -EBADF if it was closed; -EINVAL.
+int gort_fd_close(const struct gort_fd *fd);
+
+// Waits until a read would not have to wait: for data, the end of it, a connection, or an error.
+//
+// 0; -EAGAIN or -ETIMEDOUT when the deadline has come; -EBADF after `gort_fd_close`; -EINVAL.
+int gort_fd_readable(const struct gort_fd *fd, int64_t deadline);
+
+// Waits until a write would not have to wait: for room, or an error.
+//
+// 0; -EAGAIN or -ETIMEDOUT when the deadline has come; -EBADF after `gort_fd_close`; -EINVAL.
+int gort_fd_writable(const struct gort_fd *fd, int64_t deadline);
+
+// Reads at most `size` bytes to `to`; waits until there are some.
+//
+// How many; 0 at the end of the data. -EAGAIN or -ETIMEDOUT when the deadline has come; -EBADF after
+// `gort_fd_close`; -EINVAL; other errors of read(2).
+ptrdiff_t gort_fd_read(const struct gort_fd *fd,
+                       void *to,
+                       size_t size,
+                       int64_t deadline);
+
+// Writes at most `size` bytes from `from`; waits until there is room for some. A socket whose other end
+// is gone is -EPIPE, and no signal.
+//
+// How many. -EAGAIN or -ETIMEDOUT when the deadline has come; -EBADF after `gort_fd_close`; -EINVAL;
+// other errors of write(2).
+ptrdiff_t gort_fd_write(const struct gort_fd *fd,
+                        const void *from,
+                        size_t size,
+                        int64_t deadline);
+
+// Writes all `size` bytes from `from`, by as many `gort_fd_write` as it takes.
+//
+// 0; after an error, as those of `gort_fd_write`, some of the bytes may have been written.
+int gort_fd_write_all(const struct gort_fd *fd, const void *from, size_t size, int64_t deadline);
+
+// Takes the next connection from a listening socket; `*connection` is its handle.
+//
+// 0; -EAGAIN or -ETIMEDOUT when the deadline has come; -EBADF after `gort_fd_close`; -EINVAL; other
+// errors of accept(2).
+int gort_fd_accept(struct gort_fd **connection, const struct gort_fd *listener, int64_t deadline);
+
+// Connects the socket with the number `socket` to the `length` bytes of address at `address` (a struct
+// sockaddr_in or its kin); `*connection` is its handle, to which the socket belongs from then on.
+//
+// 0; after an error the socket is the caller's still: -EAGAIN or -ETIMEDOUT when the deadline has come,
+// or -EINVAL, or another error of connect(2).
+int gort_fd_connect(struct gort_fd **connection,
+                    int socket,
+                    const void *address,
+                    size_t length,
+                    int64_t deadline);
+
 // Makes a key for goroutine-local values, to be kept for ever. `destructor` (or null) is called with
 // each goroutine's value, unless that is null, when the goroutine ends.
 //
@@ -250,6 +326,22 @@ int gort_try(gort_function body, void *arg, char *message, size_t size);
 int gort_select(struct gort_case *cases,
                 size_t count,
                 int64_t deadline);
+
+// Bytes left on the piece of stack that the caller runs on.
+size_t gort_stack_remaining(void);
+
+// The most bytes of stack that the calling goroutine can have in use.
+size_t gort_stack_limit(void);
+
+// Calls `f(arg)` with at least `bytes` of stack: here if there is as much left, else on a further
+// piece, which is released when `f` ends. For recursions whose depth the input decides; works on plain
+// threads, too.
+//
+// 0; -EINVAL without a function; -ENOMEM, and `f` has not been called, if that would exceed the limit
+// or the system has no memory.
+int gort_stack_ensure(size_t bytes,
+                      gort_function f,
+                      void *arg);
 
 // A wait group whose counter is 0.
 struct gort_waitgroup *gort_waitgroup_new(void);

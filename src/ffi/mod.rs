@@ -16,10 +16,12 @@ mod runtime;
 
 mod chan;
 mod entry;
+mod fd;
 mod local;
 mod monitor;
 mod panics;
 mod select;
+mod stack;
 mod sync;
 mod task;
 mod time;
@@ -56,6 +58,15 @@ impl Until {
     /// The error of a call that could not go on until then.
     fn error(self) -> c_int {
         if self == Self::Now { EAGAIN } else { ETIMEDOUT }
+    }
+
+    /// The point of the clock up to which to wait, as the rooms below have it: 0 is not at all.
+    fn point(self) -> u64 {
+        match self {
+            Self::Never => clock::NEVER,
+            Self::Now => 0,
+            Self::At(at) => at,
+        }
     }
 
     /// How long to wait; `None` for ever.

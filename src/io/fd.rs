@@ -125,6 +125,8 @@ pub(crate) struct Fd<S: AsFd> {
 struct Limit {
     slot: &'static Slot,
     direction: Direction,
+    /// When the call's own patience ends; [`NEVER`].
+    until: u64,
     is_set: bool,
 }
 
@@ -186,11 +188,26 @@ impl<S: AsFd> Fd<S> {
     pub(crate) fn run<R>(
         &self,
         direction: Direction,
+        op: impl FnMut(&S) -> io::Result<Done<R>>,
+    ) -> io::Result<R> {
+        self.run_until(direction, NEVER, op)
+    }
+
+    /// As [`run`](Self::run), waiting no longer than until the clock shows `until`, and not at all
+    /// with 0. (Whoever comes while another call waits in this direction waits for that one first.)
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run); `WouldBlock` with 0.
+    #[inline]
+    pub(crate) fn run_until<R>(
+        &self,
+        direction: Direction,
+        until: u64,
         mut op: impl FnMut(&S) -> io::Result<Done<R>>,
     ) -> io::Result<R> {
         let slot = self.slot();
         let mut side = self.sides[direction as usize].lock();
-        let mut limit = Limit { slot, direction, is_set: false };
+        let mut limit = Limit { slot, direction, until, is_set: false };
         loop {
             if slot.is_closed() {
                 return self.closed();
@@ -200,7 +217,7 @@ impl<S: AsFd> Fd<S> {
             }
             // First the gate: what it tells of happened before the attempt.
             let told = slot.gate(direction).pass();
-            let nonblocking = self.is_nonblocking();
+            let nonblocking = until == 0 || self.is_nonblocking();
             if side.spent && !told && !nonblocking && !slot.at_end() {
                 side.spent = false;
                 self.wait(&mut limit);
@@ -226,8 +243,8 @@ impl<S: AsFd> Fd<S> {
     fn wait(&self, limit: &mut Limit) {
         let (slot, direction) = (limit.slot, limit.direction);
         let timeout = self.timeouts[direction as usize].load(Ordering::Relaxed);
-        if timeout != NEVER && !limit.is_set {
-            let end = clock::now().saturating_add(timeout).min(NEVER - 1);
+        if (timeout != NEVER || limit.until != NEVER) && !limit.is_set {
+            let end = clock::now().saturating_add(timeout).min(limit.until).min(NEVER - 1);
             slot.limits[direction as usize].store(end, Ordering::Release);
             limit.is_set = true;
         }

@@ -1,7 +1,7 @@
 //! Error numbers as C has them: the C interface answers with them, negated.
 
 pub(crate) use libc::{
-    EAGAIN, ECANCELED, EINVAL, ENOMEM, ENOTRECOVERABLE, EPERM, EPIPE, ETIMEDOUT,
+    EAGAIN, EBADF, ECANCELED, EINVAL, EIO, ENOMEM, ENOTRECOVERABLE, EPERM, EPIPE, ETIMEDOUT,
 };
 
 /// Sets the calling thread's `errno`.

@@ -61,20 +61,24 @@ fn output(source: &str, link: Link, args: &[&str]) -> String {
 fn every_function_keeps_its_promises() {
     let groups = "locals\nruntime\nchannels\nselect\ntasks\nsync\ntime\npanics\n";
     assert_eq!(output("tests/ffi/all.c", Link::Static, &[]), groups);
+    let groups = "stacks\nstreams\nwaits\nconnections\nothers\n";
+    assert_eq!(output("tests/ffi/fd.c", Link::Static, &[]), groups);
 }
 
 #[test]
 fn the_examples_run_with_either_library() {
-    let examples: [(&str, &[&str], &str); 5] = [
-        ("hello", &[], "the answer is 42\n"),
-        ("sieve", &["100"], "prime 100 is 541\n"),
-        ("mergesort", &[], "sorted 200000, recursed 20000 deep\n"),
-        ("callbacks", &[], "0123456789\n"),
-        ("pingpong", &["1000"], "1000 rounds: "),
+    let examples: [(&str, &[&str], &str); 7] = [
+        ("hello.c", &[], "the answer is 42\n"),
+        ("sieve.c", &["100"], "prime 100 is 541\n"),
+        ("echo.c", &[], "1000 messages came back\n"),
+        ("mergesort.c", &[], "sorted 200000, recursed 20000 deep\n"),
+        ("callbacks.c", &[], "0123456789\n"),
+        ("pingpong.c", &["1000"], "1000 rounds: "),
+        ("exceptions.cc", &[], "500 halves, 500 exceptions\n"),
     ];
     for (name, args, says) in examples {
         for link in [Link::Static, Link::Shared] {
-            let said = output(&format!("examples/c/{name}.c"), link, args);
+            let said = output(&format!("examples/c/{name}"), link, args);
             assert!(said.starts_with(says), "{name}, {link:?}: {said}");
         }
     }
