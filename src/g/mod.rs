@@ -8,6 +8,7 @@
 //! readable; its fields belong to the party that holds the goroutine (the table in `status.rs`)
 //! unless the field says otherwise.
 
+mod debug;
 mod entry;
 mod goexit;
 mod queue;
@@ -87,6 +88,8 @@ pub(crate) struct G {
     pub(crate) locks: Cell<u32>,
     /// Depth of the declared blocking calls it is in; read by the monitor.
     pub(crate) declared: AtomicU32,
+    /// The block that was made before this one, for debuggers.
+    next: AtomicPtr<G>,
     /// Next in the [`Queue`] that holds it.
     link: Cell<Option<NonNull<G>>>,
     /// Number for people; never reused.
@@ -197,6 +200,7 @@ impl GRef {
             locked_to: AtomicPtr::new(std::ptr::null_mut()),
             locks: Cell::new(0),
             declared: AtomicU32::new(0),
+            next: AtomicPtr::new(std::ptr::null_mut()),
             link: Cell::new(None),
             id: Cell::new(0),
             parent: Cell::new(0),
@@ -220,6 +224,7 @@ impl GRef {
         };
         // SAFETY: `place` is inside the slot's usable memory and aligned for G.
         unsafe { at.as_ptr().write(block) };
+        Self(at).list();
         Self(at)
     }
 

@@ -24,8 +24,29 @@ pub(crate) enum WaitReason {
 }
 
 impl WaitReason {
+    /// Each of them, at its own number.
+    pub(super) const ALL: [Self; 17] = [
+        Self::None,
+        Self::ChanReceive,
+        Self::ChanSend,
+        Self::ChanReceiveNil,
+        Self::ChanSendNil,
+        Self::Select,
+        Self::SelectNoCases,
+        Self::Sleep,
+        Self::WaitGroup,
+        Self::MutexLock,
+        Self::RwLockRead,
+        Self::RwLockWrite,
+        Self::CondWait,
+        Self::SemAcquire,
+        Self::Join,
+        Self::PanicWait,
+        Self::Io,
+    ];
+
     /// The words between the brackets of a goroutine header.
-    pub(crate) fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::None => "waiting",
             Self::ChanReceive => "chan receive",

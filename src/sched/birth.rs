@@ -24,7 +24,7 @@ use crate::g::{GRef, Site, State, Status};
 
 use crate::stack::Exhausted;
 use std::cell::{Cell, UnsafeCell};
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, offset_of};
 use std::ptr::NonNull;
 
 /// Goroutines in the ring from which on new ones are records: fewer find their stacks in the caches.
@@ -77,9 +77,32 @@ pub(super) enum Place {
     Record(&'static P, NonNull<Birth>),
 }
 
-/// All records; those from `USED` on have never been taken.
+/// All records; those from `TABLE.used` on have never been taken.
 static RECORDS: [Birth; MOST] = [const { Birth::empty() }; MOST];
-static USED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many have been, and what a debugger has to know to list those who wait (`g/debug.rs`).
+#[repr(C)]
+#[derive(Debug)]
+struct Table {
+    used: AtomicUsize,
+    first: &'static Birth,
+    size: usize,
+    id: usize,
+    parent: usize,
+    status: usize,
+    created: usize,
+}
+
+#[unsafe(export_name = "gort_debug_births")]
+static TABLE: Table = Table {
+    used: AtomicUsize::new(0),
+    first: &RECORDS[0],
+    size: size_of::<Birth>(),
+    id: offset_of!(Birth, id),
+    parent: offset_of!(Birth, parent),
+    status: offset_of!(Birth, status),
+    created: offset_of!(Birth, site) + Site::WHERE_PC,
+};
 
 impl std::fmt::Debug for Birth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -120,10 +143,10 @@ impl Birth {
             return Some(birth);
         }
         // Relaxed (both): each gets records of its own, which nobody has touched before.
-        if USED.load(Ordering::Relaxed) >= MOST {
+        if TABLE.used.load(Ordering::Relaxed) >= MOST {
             return None;
         }
-        let at = USED.fetch_add(BATCH, Ordering::Relaxed);
+        let at = TABLE.used.fetch_add(BATCH, Ordering::Relaxed);
         for birth in RECORDS.get(at..at + BATCH)?.iter().rev() {
             // SAFETY: a static lives for ever, and nobody else has these records.
             unsafe { p.births.push(NonNull::from(birth), &SCHED.births) };
@@ -186,7 +209,7 @@ impl Birth {
 
 /// Who waits in records, at some moment during the call; for a dump.
 pub(crate) fn all_unborn() -> Vec<Unborn> {
-    let used = USED.load(Ordering::Relaxed).min(MOST);
+    let used = TABLE.used.load(Ordering::Relaxed).min(MOST);
     let waiting = RECORDS[..used].iter().filter(|b| b.status.get() == State::Runnable);
     waiting.map(|b| Unborn { id: b.id.get(), parent: b.parent.get(), site: b.site.get() }).collect()
 }

@@ -38,7 +38,9 @@ pub(crate) use arena::{
 pub(crate) use guard::{GuardKind, guard_kind};
 pub(crate) use ladder::{Ladder, MAX_RUNGS, Rung};
 pub(crate) use promote::Promoted;
-pub(crate) use segment::{Segment, Segments, clean_pool, size_within};
+pub(crate) use segment::{
+    Segment, Segments, WHERE_IN_SEGMENT, WHERE_IN_SEGMENTS, clean_pool, size_within,
+};
 
 pub use crate::api::stack::{ensure, grow, in_use, limit, released, remaining, segments};
 

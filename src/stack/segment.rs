@@ -11,6 +11,7 @@
 use super::arena::{CLASSES, Exhausted, Kind, Slot, class_bytes, class_for, fresh};
 use crate::sys::lock::Lock;
 use std::cell::Cell;
+use std::mem::offset_of;
 use std::ptr::NonNull;
 
 /// What lies at the top of a segment.
@@ -79,6 +80,15 @@ impl Segment {
         self.0.as_ptr().addr()
     }
 }
+
+/// Where a debugger finds a party's innermost segment.
+pub(crate) const WHERE_IN_SEGMENTS: usize = offset_of!(Segments, current);
+/// And from there lowest and highest address, and the next segment outwards.
+pub(crate) const WHERE_IN_SEGMENT: [usize; 3] = [
+    offset_of!(Record, slot) + offset_of!(Slot, limit),
+    offset_of!(Record, slot) + offset_of!(Slot, top),
+    offset_of!(Record, outer),
+];
 
 /// The segments of one party: a goroutine, or a plain thread.
 #[derive(Debug)]

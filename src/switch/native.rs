@@ -70,6 +70,16 @@ unsafe impl Send for Context {}
 unsafe impl Sync for Context {}
 
 impl Context {
+    /// Where a debugger finds program counter, stack pointer and frame pointer of a suspended context.
+    pub(crate) const WHERE_SAVED: [usize; 3] = {
+        let saved = offset_of!(Self, registers);
+        [
+            saved + offset_of!(Registers, pc),
+            saved + offset_of!(Registers, sp),
+            saved + offset_of!(Registers, fp),
+        ]
+    };
+
     /// A context that has nothing to run.
     pub(crate) const fn empty() -> Self {
         let registers = Registers { sp: 0, pc: 0, fp: 0, extra: 0, shadow: 0 };

@@ -8,7 +8,7 @@
 //! * corosensei's first frame leads an unwinder on to the resumer; [`outermost`] ends it before.
 
 use core::cell::{Cell, UnsafeCell};
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, offset_of};
 use core::ptr;
 
 use corosensei::stack::{Stack, StackPointer};
@@ -61,6 +61,16 @@ impl core::fmt::Debug for Context {
 }
 
 impl Context {
+    /// Where a debugger finds program counter, stack pointer and frame pointer of a suspended context.
+    pub(crate) const WHERE_SAVED: [usize; 3] = {
+        let saved = offset_of!(Self, saved);
+        [
+            saved + offset_of!(Saved, pc),
+            saved + offset_of!(Saved, sp),
+            saved + offset_of!(Saved, fp),
+        ]
+    };
+
     /// A context that has nothing to run.
     pub(crate) const fn empty() -> Self {
         Context {
@@ -96,6 +106,8 @@ impl Context {
         // SAFETY: what the body borrows outlives it, by the promise above.
         let flow = unsafe { Flow::with_stack_unchecked(stack, body) };
         *self.flow.get_mut() = Some(ManuallyDrop::new(flow));
+        // It has stopped nowhere yet, as a debugger can see.
+        self.saved.get_mut().pc = 0;
     }
 
     /// Runs the context until it suspends or ends; returns the word it gave.

@@ -45,7 +45,7 @@ pub(crate) fn start(name: &'static CStr, body: impl FnOnce() + Send + 'static) -
 /// interrupts: whoever keeps the clock wakes others.
 pub(crate) fn punctual() {
     // SAFETY: sets a number of the calling thread. Where the kernel does not know it, nothing changes.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong, 0, 0, 0) };
 }
 
 /// `pthread_create`, detached, with [`STACK`].

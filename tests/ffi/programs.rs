@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Where cargo has put the libraries of this build.
 fn libraries() -> PathBuf {
@@ -13,14 +13,14 @@ fn libraries() -> PathBuf {
 
 /// How a program is linked.
 #[derive(Clone, Copy, Debug)]
-enum Link {
+pub(crate) enum Link {
     Static,
     Shared,
     /// Against nothing of ours.
     No,
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     let both = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8_lossy(&both).into_owned()
 }
@@ -32,7 +32,7 @@ fn done(command: &mut Command) -> String {
 }
 
 /// Compiles a file of the repository; warnings are errors.
-fn compile(source: &str, link: Link) -> PathBuf {
+pub(crate) fn compile(source: &str, link: Link) -> PathBuf {
     let (compiler, standard) =
         if source.ends_with(".cc") { ("c++", "-std=c++17") } else { ("cc", "-std=c11") };
     let name = format!("{}-{link:?}", source.replace(['/', '.'], "-"));
