@@ -12,7 +12,6 @@
 //! for an M that becomes it ([`registered`]).
 
 use super::alarm::Ringer;
-use super::current::current;
 use super::p::P;
 use super::park::park;
 use super::ready::{ready, submit_global};
@@ -153,13 +152,12 @@ pub(super) fn watch(now: u64) -> u64 {
     NEVER // idle, the process has a keeper
 }
 
-/// The first descriptor was registered: sees to it that somebody waits for it. An M that is awake will
-/// do so itself when it finds nothing more to run.
+/// The first descriptor was registered: sees to it that somebody waits for it. That the caller's M is
+/// awake is no reason to leave it to that M: it may have lost its P, and then it goes to sleep, or ends,
+/// without a look at the clock.
 pub(crate) fn registered() {
     fence(Ordering::SeqCst); // pairs with the fence in `clock::sleep_until_due`
-    if clock::is_kept() || current().is_none() {
-        clock::ring();
-    }
+    clock::ring();
 }
 
 /// Blocks the caller at `gate`, unless an event was told there or it is `over`. It may return for no

@@ -1,6 +1,6 @@
 //! `gort::io`: any descriptor, pipes, children; and what cannot be waited for.
 
-use crate::support::{on_procs, scaled};
+use crate::support::{on_procs, scaled, with_procs};
 use gort::io::{Closed, PipeReader, PipeWriter, Pollable, pipe};
 use gort::sync::WaitGroup;
 use gort::time::sleep;
@@ -76,6 +76,26 @@ fn children_are_talked_to() {
         assert!(child.wait().unwrap().success());
         drop(stdout.into_std().unwrap());
     });
+}
+
+/// The main goroutine has lost its P to nobody when it registers the only descriptor, and its thread
+/// leaves the runtime when it waits: another has to be told.
+#[test]
+fn who_has_no_p_is_woken_by_the_only_descriptor() {
+    for _ in 0..10 {
+        with_procs(1, || {
+            gort::go(|| ()); // whoever wants the P gets it, and has nothing more to do then
+            std::thread::sleep(Duration::from_millis(15));
+            let (mut reader, writer) = pipe().unwrap();
+            let mut writer = writer.into_std().unwrap();
+            let writing = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(5));
+                writer.write_all(b"x").unwrap();
+            });
+            assert_eq!(reader.read(&mut [0; 2]).unwrap(), 1);
+            writing.join().unwrap();
+        });
+    }
 }
 
 #[test]
