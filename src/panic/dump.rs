@@ -12,11 +12,12 @@ use super::report::{self, Crash};
 use super::unwind::Unwinder;
 use crate::g::{GRef, Site, State};
 use crate::sched::{self, Unborn, current::current};
+use std::convert::Infallible;
 use std::fmt::{self, Write};
 use std::sync::atomic::Ordering;
 
-/// Stack for looking up names.
-const ROOM: usize = 256 << 10;
+/// Stack for looking up names, and for a hook of the user's that does.
+pub(super) const ROOM: usize = 256 << 10;
 /// More segments than a stack has, unless it changes while it is read.
 const MOST_SEGMENTS: usize = 10_000;
 
@@ -159,7 +160,9 @@ fn write_header(out: &mut dyn Write, noted: &Noted) -> fmt::Result {
 /// Go's fatal error: what the program did that cannot be recovered from, and where. Called through
 /// `base::fatal`, by callers that hold no lock of ours.
 pub(super) fn fatal(text: &str) -> ! {
-    fatal_as(Crash::begin(), text, &Frames::here())
+    let frames = Frames::here();
+    let report = || -> Infallible { fatal_as(Crash::begin(), text, &frames) };
+    match sched::grow::beyond(ROOM, report) {}
 }
 
 /// As [`fatal`], with the stack of the goroutine at fault: it may have been read by a signal handler.

@@ -11,6 +11,7 @@ use super::known::Known;
 use super::pending::Pending;
 use crate::sched::SCHED;
 use crate::sched::current::current;
+use crate::sched::grow;
 use std::any::Any;
 use std::fmt::Write as _;
 use std::panic::PanicHookInfo;
@@ -44,7 +45,8 @@ pub(super) fn install() {
         std::panic::set_hook(Box::new(move |info| {
             let _hook = super::overflow::Hook::begin();
             if !super::overflow::is_probe(info.payload()) && !record(info) {
-                before(info);
+                // Perhaps it is the stack's end that panics, and the hook looks up names.
+                grow::beyond(super::dump::ROOM, || before(info));
             }
         }));
         INSTALLED.store(true, Ordering::Release);

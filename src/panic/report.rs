@@ -12,7 +12,7 @@ use super::value;
 use crate::base::fatal::Stderr;
 use crate::g::{GRef, WaitReason};
 use crate::sched::current::current;
-use crate::sched::{boot, park_forever};
+use crate::sched::{boot, grow, park_forever};
 use crate::sys::lock::{Guard, Lock};
 use std::any::Any;
 use std::fmt::{self, Write};
@@ -63,8 +63,13 @@ pub(super) fn turn() -> Option<Guard<'static, ()>> {
     })
 }
 
-/// Reports a panic, and ends the process with status 2 if the configuration says so.
-pub(super) fn unrecovered(payload: &(dyn Any + Send), mut known: Box<Known>) {
+/// Reports a panic, and ends the process with status 2 if the configuration says so. The smallest
+/// stacks have not the room to look up names.
+pub(super) fn unrecovered(payload: &(dyn Any + Send), known: Box<Known>) {
+    grow::beyond(super::dump::ROOM, || unrecovered_here(payload, known));
+}
+
+fn unrecovered_here(payload: &(dyn Any + Send), mut known: Box<Known>) {
     let crash = boot::settings().crash_on_panic.then(Crash::begin);
     known.pending = None;
     // The payload is only read.

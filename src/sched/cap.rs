@@ -144,36 +144,59 @@ pub(super) fn is_special(site: usize) -> bool {
 /// What to tell a person whose goroutine has used up its stack: nothing if it had the largest there
 /// is, else what it stood on and how to get more.
 #[derive(Debug)]
+pub(crate) struct Advice {
+    g: GRef,
+    /// What it follows: the message of a panic, or a line of the report with which the process ends.
+    after: After,
+}
 
-pub(crate) struct Advice(GRef);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    Message,
+    Line,
+}
 
 impl Advice {
+    /// For the message of a panic.
     pub(crate) fn of(g: GRef) -> Self {
-        Self(g)
+        Self { g, after: After::Message }
+    }
+
+    /// For the report with which the process ends.
+    pub(crate) fn at_the_end(g: GRef) -> Self {
+        Self { g, after: After::Line }
     }
 }
 
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = Bytes(class_bytes(self.0.slot.class));
-        let rung = self.0.rung.get() as usize;
-        if rung == OFF_LADDER as usize && class_bytes(self.0.slot.class) < rounded(max_stack()) {
-            return write!(f, "; Builder::stack_size gave this goroutine {bytes}");
+        let class = self.g.slot.class;
+        let (size, rung) = (Bytes(class_bytes(class)), self.g.rung.get() as usize);
+        let lead = match self.after {
+            After::Message => "; ",
+            After::Line => "\ngort: ",
+        };
+        let below_cap = class_bytes(class) < rounded(max_stack());
+        if rung == OFF_LADDER as usize && below_cap {
+            return write!(f, "{lead}Builder::stack_size gave this goroutine {size}");
         }
         if (1..MAX_RUNGS).contains(&rung) {
-            let largest = Bytes(class_bytes(boot::ladder().rungs()[0].class));
-            return write!(
+            write!(
                 f,
-                "; this goroutine stands on rung {rung} of the stack ladder ({bytes}): set \
-                 Config::stack_ladder or Builder::stack_size; those started at the same place get \
-                 {largest} from now on"
-            );
+                "{lead}this goroutine stands on rung {rung} of the stack ladder ({size}): set \
+                 Config::stack_ladder or Builder::stack_size"
+            )?;
+            if self.after == After::Message {
+                let largest = Bytes(class_bytes(boot::ladder().rungs()[0].class));
+                write!(f, "; those started at the same place get {largest} from now on")?;
+            }
+            return Ok(());
         }
-        if rung == 0 && class_bytes(self.0.slot.class) < rounded(max_stack()) {
+        if rung == 0 && below_cap {
             return write!(
                 f,
-                "; every rung of the stack ladder is at most {bytes}: set Config::stack_ladder or \
-                 Builder::stack_size"
+                "{lead}every rung of the stack ladder is at most {size}: set Config::stack_ladder \
+                 or Builder::stack_size"
             );
         }
         Ok(())

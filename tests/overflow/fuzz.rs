@@ -78,7 +78,12 @@ fn down(run: &Run<'_>, n: usize) -> u64 {
     let tree = run.tree;
     if n >= tree.depth {
         if tree.panics {
-            panic_any(Bottom(n as u64));
+            let bottom = Bottom(n as u64);
+            match run.echo {
+                Some(_) => panic_any(bottom),
+                // A plain thread's hook would print thousands of frames.
+                None => resume_unwind(Box::new(bottom)),
+            }
         }
         return n as u64;
     }

@@ -5,6 +5,7 @@
 mod ends;
 mod fuzz;
 mod life;
+mod outside;
 mod shapes;
 mod table;
 mod tally;

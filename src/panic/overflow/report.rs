@@ -2,6 +2,7 @@
 
 use crate::base::fatal::Stderr;
 use crate::g::GRef;
+use crate::sched::cap::Advice;
 use crate::stack::Slot;
 use crate::sys::fault::Interrupted;
 use crate::sys::signal;
@@ -26,7 +27,8 @@ pub(super) fn fatal(g: GRef, slot: Slot, at: &mut Interrupted<'_>) -> ! {
     signal::exit_within(PATIENCE_S, 2);
     let mut out = Stderr;
     let bytes = super::limit(g);
-    let _ = writeln!(out, "gort: goroutine stack exceeds {bytes}-byte limit");
+    let advice = Advice::at_the_end(g);
+    let _ = writeln!(out, "gort: goroutine stack exceeds {bytes}-byte limit{advice}");
     let _ = writeln!(out, "sp={:#x} stack=[{:#x}, {:#x}]", at.sp(), slot.limit, slot.top);
     let _ = writeln!(out, "fatal error: stack overflow");
     let _ = write!(out, "\ngoroutine {} [running]:\n", g.id.get());
