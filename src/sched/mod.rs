@@ -136,7 +136,7 @@ pub(crate) use self::{
 
 #[cfg(any(loom, shuttle))]
 pub(crate) use crate::base::stage::{
-    Me, Task, park, park_forever, park_until, random, ready, sleep_until, yield_now,
+    Me, Task, goexit, park, park_forever, park_until, random, ready, sleep_until, yield_now,
 };
 pub(crate) use waitq::{WaitQueue, Waiter};
 
