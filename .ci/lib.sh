@@ -68,15 +68,15 @@ passed() {
 # Runs the sections named, or all those the caller lists in `sections`, and says at the end what was run.
 main() {
     local wanted=("$@") section start code
-    # shellcheck disable=SC2154 # the caller's list
+    # shellcheck disable=SC2154 # the caller's lists
     [ $# -gt 0 ] || wanted=("${sections[@]}")
     mkdir -p target
     : >"$log"
     SECONDS=0
     for section in "${wanted[@]}"; do
-        case " ${sections[*]} " in
+        case " ${sections[*]} ${by_name[*]} " in
             *" $section "*) ;;
-            *) echo "no such section: $section (there are: ${sections[*]})" >&2 && exit 2 ;;
+            *) echo "no such section: $section (there are: ${sections[*]} ${by_name[*]})" >&2 && exit 2 ;;
         esac
     done
     for section in "${wanted[@]}"; do
