@@ -141,6 +141,10 @@ uint64_t gort_num_goroutine_created(void);
 // OS threads that the runtime has.
 size_t gort_num_threads(void);
 
+// Whose thread-locals goroutines use (C's `__thread`, errno, C++'s `thread_local`): 1, each has its own; 0,
+// they are the thread's, and a goroutine that has started stays on its thread.
+int gort_own_thread_locals(void);
+
 // Binds the calling goroutine to its OS thread, and the thread to it, until as many unlocks. A goroutine
 // that ends bound ends its thread. -EPERM on a plain thread.
 int gort_lock_thread(void);

@@ -33,11 +33,12 @@ static void serve(void *arg)
     gort_fd_free(connection);
 }
 
-static void accept_all(void *arg)
+static void *accept_all(void *arg)
 {
     gort_fd *listener = arg, *connection;
     while (gort_fd_accept(&connection, listener, GORT_FOREVER) == 0)
         gort_go(serve, connection);
+    return NULL;
 }
 
 static gort_fd *listen_somewhere(void)
@@ -81,10 +82,11 @@ static void *client(void *arg)
 static void main_goroutine(void *arg)
 {
     gort_fd *listener = listen_somewhere();
-    gort_task **tasks = calloc((size_t)clients, sizeof *tasks);
+    gort_task *accepting, **tasks = calloc((size_t)clients, sizeof *tasks);
     long total = 0;
     (void)arg;
-    gort_go(accept_all, listener);
+    if (gort_task_go(&accepting, accept_all, listener) != 0)
+        abort();
     for (int i = 0; i < clients; i++)
         if (tasks == NULL || gort_task_go(&tasks[i], client, &tasks[i]) != 0)
             abort();
@@ -95,6 +97,8 @@ static void main_goroutine(void *arg)
     }
     free(tasks);
     gort_fd_close(listener);
+    gort_task_join(accepting, NULL, GORT_FOREVER);
+    gort_fd_free(listener);
     printf("%ld messages came back\n", total);
 }
 

@@ -35,6 +35,25 @@ pub(super) trait Element: Send + Sized {
     unsafe fn write(self, to: *mut c_void, size: usize);
 }
 
+/// Copies `size` bytes; without a call for the sizes of C's numbers and pointers.
+///
+/// # Safety
+/// As `memcpy`.
+#[inline]
+unsafe fn copy(from: *const u8, to: *mut u8, size: usize) {
+    // The size is in view of the compiler.
+    match size {
+        // SAFETY: passed on.
+        8 => unsafe { ptr::copy_nonoverlapping(from, to, 8) },
+        // SAFETY: passed on.
+        4 => unsafe { ptr::copy_nonoverlapping(from, to, 4) },
+        // SAFETY: passed on.
+        16 => unsafe { ptr::copy_nonoverlapping(from, to, 16) },
+        // SAFETY: passed on.
+        _ => unsafe { ptr::copy_nonoverlapping(from, to, size) },
+    }
+}
+
 /// So many words.
 pub(super) struct Words<const N: usize>([MaybeUninit<u64>; N]);
 
@@ -43,14 +62,14 @@ impl<const N: usize> Element for Words<N> {
     unsafe fn read(from: *const c_void, size: usize) -> Self {
         let mut words = [MaybeUninit::uninit(); N];
         // SAFETY: the caller's promise.
-        unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), words.as_mut_ptr().cast(), size) };
+        unsafe { copy(from.cast(), words.as_mut_ptr().cast(), size) };
         Self(words)
     }
 
     #[inline]
     unsafe fn write(self, to: *mut c_void, size: usize) {
         // SAFETY: the caller's promise.
-        unsafe { ptr::copy_nonoverlapping(self.0.as_ptr().cast::<u8>(), to.cast(), size) };
+        unsafe { copy(self.0.as_ptr().cast(), to.cast(), size) };
     }
 }
 

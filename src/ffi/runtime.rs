@@ -161,6 +161,13 @@ pub extern "C" fn gort_num_threads() -> usize {
     rt::num_threads()
 }
 
+/// Whose thread-locals goroutines use (C's `__thread`, errno, C++'s `thread_local`): 1, each has its own; 0,
+/// they are the thread's, and a goroutine that has started stays on its thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn gort_own_thread_locals() -> c_int {
+    c_int::from(rt::thread_locals() == crate::ThreadLocals::PerGoroutine)
+}
+
 /// Binds the calling goroutine to its OS thread, and the thread to it, until as many unlocks. A goroutine
 /// that ends bound ends its thread. -EPERM on a plain thread.
 #[unsafe(no_mangle)]

@@ -325,6 +325,7 @@ static void panics(void)
 /* Goroutine-local values. */
 
 static int key, destroyed;
+static __thread void *own;
 
 static void destroy(void *value)
 {
@@ -333,10 +334,16 @@ static void destroy(void *value)
 
 static void *has_locals(void *arg)
 {
+    int mine = gort_own_thread_locals();
     CHECK(gort_local_get(key) == NULL && gort_local_set(key, arg) == 0);
+    CHECK(own == NULL || !mine);
+    own = arg;
+    errno = *(int *)arg;
     for (int i = 0; i < 50; i++)
         gort_yield();
     CHECK(gort_local_get(key) == arg);
+    if (mine)
+        CHECK(own == arg && errno == *(int *)arg);
     return NULL;
 }
 
