@@ -18,6 +18,7 @@ fn serve(stream: TcpStream, quit: &Context, cut: &Context) {
         context::after_func(quit, move || asleep.shutdown(std::net::Shutdown::Read).unwrap());
     let late = context::after_func(cut, move || drop(awake.close()));
     let mut writer = stream.try_clone().unwrap();
+    writeln!(writer, "hello").unwrap();
     for line in BufReader::new(stream).lines().map_while(Result::ok) {
         let work = Duration::from_millis(line.len() as u64);
         if context_sleep(cut, work) || writeln!(writer, "done: {line}").is_err() {
@@ -55,22 +56,21 @@ fn main() {
         let ask = |text: String| {
             let mut stream = TcpStream::connect(addr).unwrap();
             stream.write_all(text.as_bytes()).unwrap();
+            stream.read_exact(&mut [0; 6]).unwrap(); // it is being served
             stream
         };
         let clients =
             [ask(String::new()), ask("short\n".into()), ask(format!("{:9999}\n", "endless"))];
-        gort::time::sleep(Duration::from_millis(2));
 
         listener.close().unwrap(); // nobody new
         accepting.join().unwrap();
         quit_now.cancel(); // no further line
-        let drained = gort::time::timeout(Duration::from_millis(200), {
-            let connections = connections.clone();
-            move || connections.wait()
-        });
-        cut_now.cancel(); // and no more patience
+        let (patience, enough) =
+            context::with_timeout(&context::background(), Duration::from_millis(200));
+        let late = context::after_func(&patience, move || cut_now.cancel());
         connections.wait();
-        println!("drained in time: {}", drained.is_ok());
+        println!("drained in time: {}", late.stop());
+        enough.cancel();
         TcpStream::connect(addr).expect_err("nobody listens");
         clients.map(|mut client| {
             let mut text = String::new();
