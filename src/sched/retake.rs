@@ -76,14 +76,15 @@ impl Watch {
         Self { seen: Vec::new(), hogs: Vec::new() }
     }
 
-    /// Looks at every P, and calls back what is due.
-    pub(super) fn look(&mut self, now: u64) -> Found {
+    /// Looks at every P, and calls back what is due. `calm`: the next look will not be soon.
+    pub(super) fn look(&mut self, now: u64, calm: bool) -> Found {
         let procs = SCHED.procs();
         self.seen.resize(procs, Seen::default());
-        (0..procs).map(|id| self.look_at(super::p_at(id), now)).fold(Found::default(), Found::and)
+        let look = |id| self.look_at(super::p_at(id), now, calm);
+        (0..procs).map(look).fold(Found::default(), Found::and)
     }
 
-    fn look_at(&mut self, p: &'static P, now: u64) -> Found {
+    fn look_at(&mut self, p: &'static P, now: u64, calm: bool) -> Found {
         let seen = &mut self.seen[p.id as usize];
         let tick = p.tick();
         let moving = seen.tick != tick;
@@ -96,7 +97,8 @@ impl Watch {
             || p.timers.next() < now
             || pinned::somebody_wants();
         let exposed = wanted || p.timers.next() < now.saturating_add(SOON_NS);
-        let found = Found { acted: offer_next(p), exposed, moving };
+        let doubt = calm && moving && wanted && blocked(m);
+        let found = Found { acted: offer_next(p), exposed, moving, doubt };
         let call = declared_call(m);
         if moving {
             // One pick after a hand-off is the hand-off's own.

@@ -153,7 +153,7 @@ fn main() -> ! {
         quit_if_told();
         let now = sys::clock::now();
         tell(now);
-        found = watch.look(now);
+        found = watch.look(now, pace.is_calm());
         if clock::earliest() < now.saturating_sub(QUICK_US * 1000) {
             idle::wake_one();
         }
