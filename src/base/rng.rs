@@ -5,6 +5,12 @@
 //! It passes BigCrush and PractRand, has 2^64 states, and costs about a nanosecond.
 
 use core::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+
+/// A seed from the system's randomness; another one at each call.
+pub(crate) fn seed() -> u64 {
+    RandomState::new().hash_one(0)
+}
 
 /// The generator. Its owner alone may use it, which the missing `Sync` says.
 #[derive(Debug)]

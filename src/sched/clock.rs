@@ -95,14 +95,14 @@ fn sleep_until_due(m: &M, events: &mut Events) -> Option<&'static Poller> {
         fence(Ordering::SeqCst); // pairs with the fences in `nudge` and `netpoll::registered`
         let until = until.min(earliest());
         let poller = netpoll::to_wait_in();
-        let now = if until == NEVER { 0 } else { now() };
-        if until <= now || SCHED.stopping() || m.pinned.has_mail() {
+        let begin = if until == NEVER && poller.is_none() { 0 } else { now() };
+        if until <= begin || SCHED.stopping() || m.pinned.has_mail() {
             return None;
         }
-        let timeout = (until != NEVER).then(|| until - now);
+        let timeout = (until != NEVER).then(|| until - begin);
         if let Some(poller) = poller {
             poller.wait(events, timeout);
-            SCHED.net.asked();
+            SCHED.net.waited(begin);
             if !events.is_empty() || timeout.is_some() {
                 return Some(poller);
             }

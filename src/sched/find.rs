@@ -1,6 +1,7 @@
 //! What an M runs next. The order is Go's: own timers; every 61st pick a look at the global queue;
 //! `runnext`; the ring; the global queue; the network; then, as one of a bounded number of spinning Ms,
-//! other Ps' rings, timers and at last their `runnext`; then sleep.
+//! other Ps' rings, timers and at last their `runnext`; then sleep, or look again if the network will have
+//! something in a moment.
 
 use super::alarm::Timed;
 use super::m::M;
@@ -21,6 +22,7 @@ const NEXT_GRACE_US: u64 = 3;
 
 /// The next goroutine for `m`; sleeps until there is one.
 pub(super) fn next(m: &'static M) -> GRef {
+    let mut lull = netpoll::Lull::default();
     loop {
         let Some(p) = m.p() else {
             idle::get_p_or_sleep(m);
@@ -41,7 +43,10 @@ pub(super) fn next(m: &'static M) -> GRef {
             p.learn(g);
             return g.into_goroutine(m);
         }
-        idle::rest(m);
+        if !lull.is_brief() {
+            idle::rest(m);
+            lull = netpoll::Lull::default();
+        }
     }
 }
 

@@ -5,6 +5,12 @@
 //! * so does an M that comes round to being fair ([`refill`]): local work alone may go on for ever;
 //! * and the monitor, if nobody else has for 10 ms ([`watch`], a chore of `chores.rs`).
 //!
+//! *Lulls.* On several Ps an M that has nothing to run does not sleep at once if the last wait for the
+//! network was short: it goes on looking, and offers its core to others between two looks ([`Lull`]).
+//! Otherwise a busy server puts its Ms to sleep and wakes them with every batch of events, which costs
+//! more than the requests do. It keeps its P and looks everywhere each time, so it is an M that takes long to
+//! find work, and who submits work may rely on it as on any other.
+//!
 //! Who waits is handed out by the gates of `poll`, as the word of its task. Nobody is forgotten:
 //! while a descriptor is registered, the last M to find nothing becomes the keeper, or sees that there
 //! is one; a P that is handed on with nothing to do gets an M that does so (`idle::hand_off`); and
@@ -23,6 +29,7 @@ use crate::base::width::Wide;
 use crate::g::{GRef, State, WaitReason};
 use crate::poll::{self, Events, Gate, Poller};
 use crate::sys::clock::{NEVER, now};
+use crate::sys::thread::os_yield;
 use std::ptr::NonNull;
 
 /// How long the poller may go without being asked while goroutines run, in ns (Go).
@@ -31,6 +38,41 @@ pub(super) const LONG_NS: u64 = 10_000_000;
 /// The same while they leave the Ps no time to look for want of work, in ns.
 const SHORT_NS: u64 = 1_000_000;
 
+/// A wait for the network that is not worth a sleep, in ns: it costs about that to go to sleep, to be
+/// woken on another core, and to wake a second M for the rest of the batch.
+const BRIEF_NS: u64 = 50_000;
+
+/// The time in which an M has found nothing to run; see the head.
+#[derive(Debug, Default)]
+pub(super) struct Lull {
+    since: Option<u64>,
+}
+
+impl Lull {
+    /// Whether the caller, which found nothing, should look again before it sleeps: the network's last
+    /// wait was brief, and this one is so far. A core that others want is gone for long at the first
+    /// offer, and that is the end of it.
+    #[inline]
+    pub(super) fn is_brief(&mut self) -> bool {
+        let expected = poll::active()
+            && SCHED.net.brief.load(Ordering::Relaxed)
+            && SCHED.procs() > 1
+            && clock::nobody_keeps();
+        expected && self.goes_on()
+    }
+
+    #[cold]
+    fn goes_on(&mut self) -> bool {
+        let now = now();
+        if now - *self.since.get_or_insert(now) > BRIEF_NS {
+            SCHED.net.brief.store(false, Ordering::Relaxed);
+            return false;
+        }
+        os_yield();
+        true
+    }
+}
+
 /// What the askers have to know of each other.
 #[derive(Debug)]
 pub(super) struct Net {
@@ -38,11 +80,20 @@ pub(super) struct Net {
     looking: AtomicBool,
     /// When somebody last looked.
     last: Wide,
+    /// The last wait was a brief one.
+    brief: AtomicBool,
 }
 
 impl Net {
     pub(super) const fn new() -> Self {
-        Self { looking: AtomicBool::new(false), last: Wide::new(0) }
+        Self { looking: AtomicBool::new(false), last: Wide::new(0), brief: AtomicBool::new(false) }
+    }
+
+    /// Somebody has waited since `begin`.
+    pub(super) fn waited(&self, begin: u64) {
+        let now = now();
+        self.brief.store(now - begin < BRIEF_NS, Ordering::Relaxed);
+        self.last.store(now, Ordering::Relaxed);
     }
 
     /// Somebody has just asked.

@@ -12,7 +12,7 @@ use super::join::Cell as JoinCell;
 use super::m::M;
 use super::reserve::Promises;
 use super::runnable::Runnable;
-use crate::base::rng::Rng;
+use crate::base::rng::{self, Rng};
 use crate::base::width::Wide;
 use crate::g::{G, Queue};
 use crate::runq::{FreeLocal, Ring};
@@ -20,6 +20,7 @@ use crate::stack::MAX_RUNGS;
 use crate::timer::Timers;
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// Goroutine ids a P takes from the process's counter at a time (Go's `_GoidCacheBatch`).
@@ -91,7 +92,7 @@ impl P {
             cells: FreeLocal::new(),
             promises: Promises::default(),
             births: FreeLocal::new(),
-            rng: Rng::new(u64::from(id) + crate::sys::clock::now()),
+            rng: Rng::new(rng::seed()),
             ring: Ring::new(),
             timers: Timers::new(id),
             m: AtomicPtr::new(ptr::null_mut()),
@@ -203,16 +204,20 @@ pub(crate) fn p_index() -> usize {
 /// A random number: from the P's generator, or on a thread without a P from a shared one.
 #[inline]
 pub(crate) fn random() -> u64 {
-    static OUTSIDE: Wide = Wide::new(0);
-    let Some(m) = current() else {
-        return Rng::new(OUTSIDE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)).next_u64();
-    };
+    let Some(m) = current() else { return random_outside() };
     let random = match m.enter() {
         Some(p) => p.rng.next_u64(),
-        None => Rng::new(crate::sys::clock::now()).next_u64(),
+        None => random_outside(),
     };
     m.leave();
     random
+}
+
+/// As [`random`], without a P: the generator's counter is shared.
+#[cold]
+fn random_outside() -> u64 {
+    static STATE: LazyLock<Wide> = LazyLock::new(|| Wide::new(rng::seed()));
+    Rng::new(STATE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)).next_u64()
 }
 
 /// A number for a new goroutine, from the P's batch.

@@ -49,33 +49,47 @@ fn quiet() {
     });
 }
 
-#[test]
-fn what_happens_is_legal() {
+/// Runs random programs on `procs` Ps, and looks for an order that explains what they saw.
+fn legal(procs: usize) {
     let unclear = Cell::new(0);
     proptest!(config(support::scaled(60, 250)), |(program in program::programs())| {
-        for procs in [1, 2, 4] {
-            for _ in 0..3 {
-                let logs = real::run(&program, procs);
-                match reference::explain(&program, &logs) {
-                    reference::Verdict::Legal => {}
-                    reference::Verdict::Unclear => unclear.set(unclear.get() + 1),
-                    reference::Verdict::Illegal => prop_assert!(
-                        false,
-                        "no order explains this, GOMAXPROCS={procs}\n{}",
-                        program.show(&logs)
-                    ),
-                }
+        for _ in 0..3 {
+            let logs = real::run(&program, procs);
+            match reference::explain(&program, &logs) {
+                reference::Verdict::Legal => {}
+                reference::Verdict::Unclear => unclear.set(unclear.get() + 1),
+                reference::Verdict::Illegal => prop_assert!(
+                    false,
+                    "no order explains this, GOMAXPROCS={procs}\n{}",
+                    program.show(&logs)
+                ),
             }
         }
     });
     eprintln!("{} outcomes were too hard to decide", unclear.get());
 }
 
-#[test]
-fn storms_lose_and_reorder_nothing() {
+fn storms(procs: usize) {
     proptest!(config(support::scaled(25, 100)), |(storm in storm::storms())| {
-        for procs in [1, 2, 4] {
-            storm::blow(&storm, procs).map_err(TestCaseError::fail)?;
-        }
+        storm::blow(&storm, procs).map_err(TestCaseError::fail)?;
     });
 }
+
+/// A test for each number of Ps, so that each ends in time on a busy machine.
+macro_rules! on {
+    ($procs:literal, $legal:ident, $storms:ident) => {
+        #[test]
+        fn $legal() {
+            legal($procs);
+        }
+
+        #[test]
+        fn $storms() {
+            storms($procs);
+        }
+    };
+}
+
+on!(1, what_happens_on_one_p_is_legal, storms_on_one_p_lose_and_reorder_nothing);
+on!(2, what_happens_on_two_ps_is_legal, storms_on_two_ps_lose_and_reorder_nothing);
+on!(4, what_happens_on_four_ps_is_legal, storms_on_four_ps_lose_and_reorder_nothing);
