@@ -14,7 +14,7 @@
 //! and the medians of the quotients of each round.
 //!
 //! *Idle*: what a server's process grows by (resident memory, and page tables) when so many connections
-//! have been served once and stay open, and its CPU time in a second after that. "dense" is gort with
+//! have been served once and stay open, and its CPU time in a second, three seconds after that. "dense" is gort with
 //! stacks that reserve 256 KiB (`Config::stack_ladder`), which saves page tables.
 
 #![allow(clippy::print_stdout)]
@@ -131,7 +131,8 @@ fn idle(sides: &[Side]) -> io::Result<()> {
         let connections = client::idle(server.addr, IDLE)?;
         let after = server.memory()?;
         let [rss, tables] = [0, 1].map(|i| after[i].saturating_sub(before[i]) as usize / IDLE);
-        std::thread::sleep(Duration::from_millis(200));
+        // gort looks once for memory that parked goroutines do not use any more.
+        std::thread::sleep(Duration::from_secs(3));
         let cpu = server.cpu()?;
         std::thread::sleep(Duration::from_secs(1));
         let busy = (server.cpu()? - cpu).as_micros();

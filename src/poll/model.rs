@@ -155,3 +155,26 @@ fn model_gate_told_twice() {
         judge(&world, &outcome, usize::from(woken));
     });
 }
+
+/// A short read took all there was, so the read after it goes to sleep without having asked: what comes
+/// after the short read is told, and ends the sleep or refuses it.
+#[test]
+fn model_gate_a_short_read_waits_at_once() {
+    check(|| {
+        let world = World::new();
+        assert!(!world.deliver());
+        let poller = thread::spawn({
+            let world = world.clone();
+            move || world.deliver()
+        });
+        world.gate.pass();
+        assert!(world.messages.swap(0, Ordering::AcqRel) > 0);
+        world.registers.bump();
+        let told = world.gate.pass();
+        let parked = !told && world.gate.arm(world.waiter(), || false);
+        let woken = poller.join().unwrap();
+        assert!(parked || !woken, "made ready while it runs");
+        let left = world.messages.load(Ordering::Relaxed);
+        assert!(!parked || woken || left == 0, "asleep before a message");
+    });
+}

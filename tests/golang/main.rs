@@ -10,7 +10,10 @@ mod support;
 
 mod chan;
 mod chan_values;
+mod clock;
+mod context;
 mod goexit;
+mod handoff;
 mod join;
 mod run;
 mod sched;
