@@ -155,13 +155,6 @@ pub(crate) unsafe fn ready(task: Task) {
     bed.wake.notify_one();
 }
 
-pub(crate) mod goexit {
-    //! As `sched::goexit`: nothing in a model ends in that way.
-
-    #[inline]
-    pub(crate) fn point() {}
-}
-
 /// No model waits for ever.
 pub(crate) fn park_forever<R>(_reason: R) -> ! {
     unreachable!("a wait without an end")
