@@ -30,15 +30,23 @@ pub(crate) fn serve(name: &str, count: usize) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Bytes that a file of the kernel's tells in kB.
+fn kernel_says(file: &str, what: &str) -> usize {
+    let info = std::fs::read_to_string(file).expect("/proc is mounted");
+    let line = info.lines().find(|l| l.starts_with(what)).expect("a line");
+    line.split_whitespace().nth(1).and_then(|n| n.parse::<usize>().ok()).expect("a number") * 1024
+}
+
 fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("/proc is mounted");
-    statm.split(' ').nth(1).and_then(|n| n.parse::<usize>().ok()).expect("a number") * 4096
+    kernel_says("/proc/self/status", "VmRSS:")
+}
+
+fn page_tables() -> usize {
+    kernel_says("/proc/self/status", "VmPTE:")
 }
 
 fn free() -> usize {
-    let info = std::fs::read_to_string("/proc/meminfo").expect("/proc is mounted");
-    let line = info.lines().find(|l| l.starts_with("MemAvailable:")).expect("a line");
-    line.split_whitespace().nth(1).and_then(|n| n.parse::<usize>().ok()).expect("a number") * 1024
+    kernel_says("/proc/meminfo", "MemAvailable:")
 }
 
 #[inline(never)]
@@ -53,18 +61,22 @@ fn down(bytes: usize) {
 fn deep_crowd(count: usize) {
     let go = gort::chan::<()>(0);
     let done = gort::sync::WaitGroup::new();
+    done.add(count as isize);
     for _ in 0..count {
         let (go, done) = (go.clone(), done.clone());
         gort::go(move || {
+            done.done();
             while go.recv().is_some() {
                 down(1 << 20);
                 done.done();
             }
         });
     }
+    // Who has not begun has no stack.
+    done.wait();
     gort::time::sleep(Duration::from_millis(500));
-    let never = resident();
-    let wave = ((free() >> 30) * PER_GIB).clamp(500, 8000).min(count);
+    let (never, tables) = (resident(), page_tables());
+    let wave = ((free() >> 30) * PER_GIB).clamp(500, 6000).min(count);
     let (mut most, mut longest, mut left) = (0, Duration::ZERO, count);
     while left > 0 {
         let n = wave.min(left);
@@ -88,5 +100,6 @@ fn deep_crowd(count: usize) {
         longest.as_secs_f64(),
         after as f64 / never as f64
     );
+    println!("  page tables: {} MiB, then {} MiB", tables >> 20, page_tables() >> 20);
     println!("  given back: {} MiB", gort::stack::released() >> 20);
 }

@@ -13,6 +13,8 @@ pub(crate) const SINGLE: &[(&str, &str, usize)] = &[
     ("grow-thread", "grow on a plain thread", 2_000_000),
     ("panic", "a panic caught 64 frames up, for comparison", 2_000),
     ("ensure-refused", "ensure past the cap, caught", 2_000),
+    ("overflow", "overflow of 256 KiB, recovered: 250 frames of 1 KiB", 50),
+    ("overflow-small", "the same in small frames, each with a destructor", 20),
 ];
 
 pub(crate) fn serve(name: &str, n: &str) -> ExitCode {
@@ -40,6 +42,8 @@ pub(crate) fn serve(name: &str, n: &str) -> ExitCode {
             std::panic::set_hook(Box::new(|_| {}));
             vec![per(n, refused)]
         }),
+        "overflow" => on_a_small_stack(move || overflows(n, endless)),
+        "overflow-small" => on_a_small_stack(move || overflows(n, endless_small)),
         _ => return ExitCode::from(2),
     };
     let words: Vec<String> = figures.iter().map(ToString::to_string).collect();
@@ -95,4 +99,35 @@ fn sink(levels: usize) -> usize {
         std::panic::resume_unwind(Box::new(1));
     }
     black_box(sink(levels - 1)) + 1
+}
+
+/// Figures of a goroutine with a stack of 256 KiB.
+fn on_a_small_stack(f: impl FnOnce() -> f64 + Send + 'static) -> Vec<f64> {
+    let own = gort::Builder::new().stack_size(256 << 10);
+    gort::run(|| vec![own.spawn(f).expect("a stack").join().expect("caught")])
+}
+
+/// Nanoseconds of a round trip: down to the end of the stack, the panic, and back.
+fn overflows(n: usize, f: fn(usize) -> usize) -> f64 {
+    per(n, || assert!(catch_unwind(|| f(0)).is_err()))
+}
+
+/// [`down`] without an end.
+#[expect(unconditional_recursion, reason = "it is to overflow")]
+#[inline(never)]
+fn endless(level: usize) -> usize {
+    let frame = black_box(std::mem::MaybeUninit::<[usize; 118]>::uninit());
+    let words = frame.as_ptr().cast::<usize>().cast_mut();
+    // SAFETY: the word lies in the frame.
+    unsafe { words.write_volatile(level) };
+    endless(level + 1) + 1
+}
+
+/// A small frame with a destructor.
+#[expect(unconditional_recursion, reason = "it is to overflow")]
+#[inline(never)]
+fn endless_small(level: usize) -> usize {
+    let owned = black_box(Box::new([level; 4]));
+    let r = endless_small(level + 1);
+    r + black_box(owned)[1]
 }

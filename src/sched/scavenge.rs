@@ -213,8 +213,8 @@ fn empty(g: GRef, state: State, recalled: impl Fn() -> bool + Copy) -> bool {
 /// Gives the whole pages between `limit` and `end` back, as far down as there are any; false if it was
 /// called off.
 fn give_back(limit: usize, end: usize, recalled: impl Fn() -> bool) -> bool {
-    let mut end = end & !(PAGE - 1);
-    let mut found = false;
+    let top = end & !(PAGE - 1);
+    let (mut end, mut found) = (top, false);
     while end > limit {
         let from = limit.max(end.saturating_sub(PIECE));
         let pages = mem::resident(from, end - from);
@@ -230,10 +230,11 @@ fn give_back(limit: usize, end: usize, recalled: impl Fn() -> bool) -> bool {
             return false;
         }
     }
-    if found && end > limit {
-        // Large frames may have left holes.
+    if found {
+        // Large frames may have left holes; and Linux (6.14) gives page tables back, too, if one call
+        // covers all that they map.
         // SAFETY: as above.
-        unsafe { mem::give_back(limit, end - limit) };
+        unsafe { mem::give_back(limit, top - limit) };
     }
     true
 }

@@ -2,11 +2,13 @@
 //! result unless the stack ended, and every destructor run in either case.
 
 use crate::tally::Tally;
-use gort::{Builder, Chan, chan, go};
+use gort::{Builder, Chan, Config, chan, go};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use std::any::Any;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What happens at a level.
@@ -189,8 +191,17 @@ fn reference(tree: &Tree) -> Option<u64> {
     big.spawn(move || execute(&tree, None)).expect("a thread").join().expect("it ends")
 }
 
+/// On what stacks goroutines run.
+#[derive(Clone, Copy, Debug)]
+enum Stack {
+    /// Of so many bytes each.
+    Own(usize),
+    /// Those the ladder has.
+    Ladder,
+}
+
 /// Several goroutines at once, twice each.
-fn on_goroutines(tree: &Tree, cap: usize) -> Vec<Option<u64>> {
+fn on_goroutines(tree: &Tree, stack: Stack) -> Vec<Option<u64>> {
     gort::run(|| {
         let start = |_| {
             let (tree, echo) = (tree.clone(), chan(0));
@@ -206,7 +217,10 @@ fn on_goroutines(tree: &Tree, cap: usize) -> Vec<Option<u64>> {
                 echo.close();
                 results
             };
-            Builder::new().stack_size(cap).spawn(body).expect("a stack")
+            match stack {
+                Stack::Own(cap) => Builder::new().stack_size(cap).spawn(body).expect("a stack"),
+                Stack::Ladder => gort::spawn(body),
+            }
         };
         let all: Vec<_> = (0..3).map(start).collect();
         all.into_iter().flat_map(|h| h.join().expect("all is caught")).collect()
@@ -229,32 +243,66 @@ fn levels() -> impl Strategy<Value = Vec<Level>> {
     prop::collection::vec(one, 1..12)
 }
 
-fn check(tree: &Tree, cap: usize) -> Result<(), TestCaseError> {
+fn trees() -> impl Strategy<Value = Tree> {
+    (levels(), 1..3000_usize, any::<bool>(), 0..40_usize)
+        .prop_map(|(levels, depth, panics, forks)| Tree { levels, depth, panics, forks })
+}
+
+fn check(tree: &Tree, stack: Stack, procs: usize) -> Result<(), TestCaseError> {
     let wanted = reference(tree);
-    for got in on_goroutines(tree, cap) {
+    gort::runtime::gomaxprocs(procs);
+    for got in on_goroutines(tree, stack) {
         prop_assert!(got.is_none() || got == wanted, "{got:?} instead of {wanted:?}");
     }
     Ok(())
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: std::env::var("GORT_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(60),
+/// So many trees, or as many as the environment says.
+fn config(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("GORT_FUZZ_CASES").ok().and_then(|n| n.parse().ok());
+    ProptestConfig {
+        cases: asked.unwrap_or(cases),
         max_shrink_iters: 200,
         failure_persistence: None,
         ..ProptestConfig::default()
-    })]
+    }
+}
+
+proptest! {
+    #![proptest_config(config(60))]
 
     #[test]
     fn call_trees_on_any_stack(
-        levels in levels(),
-        depth in 1..3000_usize,
-        panics in any::<bool>(),
-        forks in 0..40_usize,
-        cap in prop_oneof![
-            Just(64_usize << 10), Just(128 << 10), Just(256 << 10), Just(1 << 20), Just(8 << 20)
-        ],
+        tree in trees(),
+        cap in prop_oneof![4 => 1_usize..2 << 20, 1 => (2_usize << 20)..64 << 20],
+        procs in prop::sample::select(vec![1_usize, 2, 4]),
     ) {
-        check(&Tree { levels, depth, panics, forks }, cap)?;
+        check(&tree, Stack::Own(cap), procs)?;
+    }
+}
+
+/// Names the only rung of a child process's ladder, in bytes.
+const RUNG: &str = "GORT_TEST_RUNG";
+
+/// Rungs on which goroutines stand shoulder to shoulder, with a smaller guard: each in a process
+/// whose ladder has no other, since who overflows one rung of several gets the largest.
+#[test]
+fn call_trees_on_dense_rungs() {
+    if let Some(rung) = std::env::var(RUNG).ok().and_then(|n| n.parse().ok()) {
+        let ladder = Config::new().stack_ladder(&[(usize::MAX, rung)]);
+        ladder.run(|| ()).expect("a ladder");
+        let mut runner = TestRunner::new(config(12));
+        let cases = (trees(), prop::sample::select(vec![1_usize, 2, 4]));
+        let end = runner.run(&cases, |(tree, procs)| check(&tree, Stack::Ladder, procs));
+        return end.expect("the same everywhere");
+    }
+    for rung in [128 << 10, 256 << 10, 512 << 10_u32] {
+        let out = Command::new(std::env::current_exe().expect("a path"))
+            .args(["--exact", "fuzz::call_trees_on_dense_rungs", "--nocapture"])
+            .env(RUNG, rung.to_string())
+            .output()
+            .expect("it runs");
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "rung {rung}: {}\n{text}", out.status);
     }
 }
