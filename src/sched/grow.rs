@@ -218,6 +218,7 @@ impl Drop for Left {
     fn drop(&mut self) {
         if let Some(host) = self.host.take() {
             Fiber::new().back(host);
+            Fiber::unwinds();
         }
         if let Owner::Goroutine(g) = self.owner {
             let slot = g.stack();

@@ -13,6 +13,7 @@ unsafe extern "C" {
         bottom: *mut *const c_void,
         size: *mut usize,
     );
+    fn __asan_handle_no_return();
 }
 
 /// What is known of the other side of a switch.
@@ -48,6 +49,16 @@ impl Fiber {
     pub(crate) fn back(&self, host: Host) {
         // SAFETY: the switch that `go` announced is over, and so is the one back.
         unsafe { __sanitizer_finish_switch_fiber(host.0, ptr::null_mut(), ptr::null_mut()) };
+    }
+
+    /// On the resuming side, after [`back`](Self::back), from a call that may have been left by an
+    /// unwind: what begins one has marked the frames of its own stack as gone, not those here.
+    #[inline(always)]
+    pub(crate) fn unwinds() {
+        if std::thread::panicking() {
+            // SAFETY: marks the frames of this stack, from here outwards, as memory like any other.
+            unsafe { __asan_handle_no_return() };
+        }
     }
 
     /// On the other side, when it gets there.

@@ -87,6 +87,10 @@ mod fiber {
         #[inline(always)]
         pub(crate) fn back(&self, _host: Host) {}
 
+        /// On the resuming side, after `back`, from a call that may have been left by an unwind.
+        #[inline(always)]
+        pub(crate) fn unwinds() {}
+
         /// On the other side, when it gets there.
         #[inline(always)]
         pub(crate) fn arrive(&self) {}
