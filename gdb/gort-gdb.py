@@ -227,12 +227,23 @@ class On:
             self.before.switch()
 
 
+SYMBOLS = {}
+
+
+def is_ours(frame):
+    """By the frame's name, and by the linker's: debug information may have names without paths."""
+    pc = frame.pc()
+    if pc not in SYMBOLS:
+        SYMBOLS[pc] = gdb.execute("info symbol 0x%x" % pc, to_string=True)
+    return OURS.match(frame.name()) or OURS.match(SYMBOLS[pc])
+
+
 def place(frame):
     """The innermost function of the program's own."""
     first, steps = frame, 0
     while frame is not None and steps < 64:
-        name = frame.name()
-        if name and not OURS.match(name):
+        # What is inlined may have a name without its path: the function it is in tells whose it is.
+        if frame.type() != gdb.INLINE_FRAME and frame.name() and not is_ours(frame):
             return describe(frame)
         frame, steps = frame.older(), steps + 1
     return describe(first)

@@ -37,7 +37,7 @@ pub(crate) struct Plain {
     #[cfg(loom)]
     cell: loom::cell::UnsafeCell<usize>,
     #[cfg(shuttle)]
-    cell: shuttle::sync::Mutex<usize>,
+    cell: shuttle::sync::RwLock<usize>,
 }
 
 // SAFETY: that accesses are ordered is what the models find out; loom's cell checks each of them.
@@ -52,7 +52,7 @@ impl Plain {
 
     #[cfg(shuttle)]
     pub(crate) fn new(value: usize) -> Self {
-        Self { cell: shuttle::sync::Mutex::new(value) }
+        Self { cell: shuttle::sync::RwLock::new(value) }
     }
 
     /// Adds one; returns what was there.
@@ -70,7 +70,7 @@ impl Plain {
     /// Adds one; returns what was there.
     #[cfg(shuttle)]
     pub(crate) fn bump(&self) -> usize {
-        let mut value = self.cell.try_lock().expect("two threads at once");
+        let mut value = self.cell.try_write().expect("two threads at once");
         shuttle::thread::yield_now();
         *value += 1;
         *value - 1
@@ -84,6 +84,6 @@ impl Plain {
 
     #[cfg(shuttle)]
     pub(crate) fn get(&self) -> usize {
-        *self.cell.try_lock().expect("two threads at once")
+        *self.cell.try_read().expect("somebody writes")
     }
 }

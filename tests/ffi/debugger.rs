@@ -55,7 +55,7 @@ fn check(said: &str) {
         "in waits_at (depth=depth@entry=2, secret=secret@entry=201)",
         "in waits_at (depth=depth@entry=3, secret=secret@entry=200)",
         "in waiter (arg=0xc8)",
-        "gort_outermost ()",
+        if cfg!(gort_native) { "gort_entry ()" } else { "gort_outermost ()" },
         "goroutine 1 [running]:",
         "stop_here (end=",
         "goroutine 2 [chan receive]:",
