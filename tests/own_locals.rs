@@ -189,3 +189,84 @@ fn goroutines_panic_independently() {
         }
     });
 }
+
+static STORM: AtomicUsize = AtomicUsize::new(0);
+
+/// Keeps `errno`, as handlers must; and touches a thread-local, whoever's it is.
+extern "C" fn on_alarm(_: libc::c_int) {
+    // SAFETY: errno of whoever was interrupted.
+    let errno = unsafe { &mut *libc::__errno_location() };
+    let before = std::mem::replace(errno, 77);
+    SIGNALS.set(SIGNALS.get() + 1);
+    STORM.fetch_add(1, Ordering::Relaxed);
+    *errno = before;
+}
+
+thread_local! {
+    static SIGNALS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A signal every half millisecond, or none.
+fn storm(on: bool) {
+    let interval = libc::timeval { tv_sec: 0, tv_usec: if on { 500 } else { 0 } };
+    let timer = libc::itimerval { it_interval: interval, it_value: interval };
+    // SAFETY: a filled-in timer.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+}
+
+#[test]
+fn signals_find_whole_thread_locals_at_every_instruction() {
+    // SAFETY: a zeroed action is a valid one, filled in below.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = on_alarm as *const () as usize;
+    action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+    // SAFETY: the handler calls nothing but what may be called there.
+    unsafe { libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) };
+    storm(true);
+    own(|| {
+        let body = |me: u64| {
+            for _ in 0..3000 {
+                NUMBER.set(me);
+                // SAFETY: errno of the running goroutine.
+                unsafe { *libc::__errno_location() = me as i32 };
+                runtime::gosched();
+                // SAFETY: as above.
+                let errno = unsafe { *libc::__errno_location() };
+                assert_eq!((NUMBER.get(), errno), (me, me as i32));
+            }
+            while STORM.load(Ordering::Relaxed) < 20 {
+                runtime::gosched();
+            }
+        };
+        let handles: Vec<_> = (1..9).map(|me| gort::spawn(move || body(me))).collect();
+        handles.into_iter().for_each(|h| h.join().unwrap());
+    });
+    storm(false);
+}
+
+#[test]
+fn a_thread_changes_everybodys_user_while_goroutines_run() {
+    own(|| {
+        let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let body = |over: &std::sync::atomic::AtomicBool| {
+            while !over.load(Ordering::Relaxed) {
+                runtime::gosched();
+            }
+        };
+        let handles: Vec<_> = (0..8)
+            .map(|_| {
+                let over = over.clone();
+                gort::spawn(move || body(&over))
+            })
+            .collect();
+        let ids = std::thread::spawn(|| {
+            // SAFETY: (all) they change nothing.
+            (0..50).all(|_| unsafe {
+                libc::setuid(libc::getuid()) == 0 && libc::setgid(libc::getgid()) == 0
+            })
+        });
+        assert!(ids.join().unwrap());
+        over.store(true, Ordering::Relaxed);
+        handles.into_iter().for_each(|h| h.join().unwrap());
+    });
+}

@@ -44,7 +44,12 @@ pub(crate) fn facts(go: Option<&str>) -> Facts {
         ("Limits", limits()),
         (
             "gort",
-            format!("{}, {} switch, shared thread-locals", env!("CARGO_PKG_VERSION"), backend()),
+            format!(
+                "{}, {} switch, {} thread-locals",
+                env!("CARGO_PKG_VERSION"),
+                backend(),
+                std::env::var("GORT_BENCH_THREAD_LOCALS").unwrap_or("shared".to_owned()),
+            ),
         ),
     ];
     if let Some(go) = go {

@@ -62,29 +62,37 @@ pub(super) fn fresh(m: &'static M, p: &'static P, far: bool) -> Option<GRef> {
 }
 
 /// What [`at_hand`] found.
-pub(super) struct AtHand {
-    pub(super) g: GRef,
-    /// More has come along, for which somebody is to be woken.
-    pub(super) wake: bool,
+pub(super) enum AtHand {
+    /// This one. If `wake`, more has come along, for which somebody is to be woken.
+    Next { g: GRef, wake: bool },
+    /// Nothing, and nothing is due.
+    Nothing,
+    /// There is something to be done first, or no P.
+    Busy,
 }
 
 /// What `m` can run next without looking far: for a caller who holds locks that the full search might
 /// need. So no timers are run, nothing is stolen, and nobody is woken.
 #[inline]
-pub(super) fn at_hand(m: &'static M) -> Option<AtHand> {
-    let p = m.p()?;
+pub(super) fn at_hand(m: &'static M) -> AtHand {
+    let Some(p) = m.p() else { return AtHand::Busy };
     let timer = p.timers.next();
     if SCHED.calls() || timer != sys::clock::NEVER && timer <= sys::clock::now() {
-        return None;
+        return AtHand::Busy;
     }
     let mut wake = false;
-    let found = queues(p).or_else(|| global_batch(m, p, || wake = true))?;
-    p.learn(found);
-    Some(AtHand { g: found.into_goroutine(m), wake })
+    match queues(p).or_else(|| global_batch(m, p, || wake = true)) {
+        Some(found) => {
+            p.learn(found);
+            AtHand::Next { g: found.into_goroutine(m), wake }
+        }
+        None => AtHand::Nothing,
+    }
 }
 
-/// From what the P has to itself, its timers first.
-#[inline]
+/// From what the P has to itself, its timers first. Always inlined: the loops that call it have the P at
+/// hand in registers.
+#[inline(always)]
 fn local(p: &'static P) -> Option<Runnable> {
     if p.timers.next() != sys::clock::NEVER {
         run_timers(p, p, sys::clock::now());
@@ -93,7 +101,7 @@ fn local(p: &'static P) -> Option<Runnable> {
 }
 
 /// From the queues the P has to itself, and every 61st time from what all share.
-#[inline]
+#[inline(always)]
 fn queues(p: &'static P) -> Option<Runnable> {
     let tick = p.bump_tick();
     if tick.is_multiple_of(FAIR)

@@ -21,6 +21,7 @@
 //! thread ends. If the kernel will not stop, the main goroutine runs on its slot's block.
 
 use super::current;
+use super::find::AtHand;
 use super::m::{Bound, M};
 use super::ready::submit_yielded;
 use super::run::run_bound;
@@ -156,9 +157,15 @@ pub(super) fn run(scheme: &'static Scheme, m: &'static M, mut g: GRef, once: boo
         }
         // One that has locked itself to this thread, or has ended so, is the last to run here for now.
         let last = once || m.bound.get() != Bound::Free;
-        let next = if last { None } else { find::at_hand(m) };
-        match &next {
-            Some(next) if next.g.hold.is_clear() => onto(scheme, m, next.g),
+        let next = if last { AtHand::Busy } else { find::at_hand(m) };
+        match next {
+            AtHand::Next { g: next, .. } if next.hold.is_clear() => onto(scheme, m, next),
+            // Nobody else wants to run: it goes on, and the register stays.
+            AtHand::Nothing if matches!(stop, Stop::Yielded) => {
+                g.status.set(State::Running, State::Runnable);
+                g.hold.pass();
+                continue;
+            }
             _ => home(scheme, m),
         }
         match stop {
@@ -183,11 +190,11 @@ pub(super) fn run(scheme: &'static Scheme, m: &'static M, mut g: GRef, once: boo
                 spawn::retire(m, g);
             }
         }
-        let Some(next) = next else { return };
-        if next.wake {
+        let AtHand::Next { g: next, wake } = next else { return };
+        if wake {
             idle::wake_one();
         }
-        g = next.g;
+        g = next;
         if !g.hold.is_clear() && belongs_elsewhere(g) {
             return locked::bring(m, g);
         }
@@ -196,13 +203,13 @@ pub(super) fn run(scheme: &'static Scheme, m: &'static M, mut g: GRef, once: boo
 
 /// `g`'s commit has refused: what was picked goes back, and `g` goes on if it may; true if so.
 #[cold]
-fn refused(scheme: &'static Scheme, m: &'static M, g: GRef, next: Option<find::AtHand>) -> bool {
+fn refused(scheme: &'static Scheme, m: &'static M, g: GRef, next: AtHand) -> bool {
     g.hold.pass();
-    if let (Some(next), Some(p)) = (next, m.p()) {
-        if let Some(old) = p.replace_next(Some(Runnable::goroutine(next.g))) {
+    if let (AtHand::Next { g: next, wake }, Some(p)) = (next, m.p()) {
+        if let Some(old) = p.replace_next(Some(Runnable::goroutine(next))) {
             p.push(old);
         }
-        if next.wake {
+        if wake {
             idle::wake_one();
         }
     }

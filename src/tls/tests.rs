@@ -116,3 +116,20 @@ fn a_used_block_is_as_good_as_new() {
         assert_eq!(*cancellation.get_or_insert(now.clone()), now);
     }
 }
+
+#[test]
+fn an_unknown_c_library_is_rehearsed_where_a_crash_does_no_harm() {
+    assert!(selftest::in_child(scheme()));
+    assert!(!sys::in_child(|| false), "a rehearsal that fails");
+    // An illegal instruction, in place of what a wrong layout brings.
+    assert!(!sys::in_child(|| std::process::abort()), "a rehearsal that crashes");
+}
+
+#[test]
+fn a_layout_that_does_not_fit_is_refused() {
+    // Ids where the table of keys is: what the rehearsal asks for does not come out.
+    let mut wrong = scheme().layout().clone();
+    wrong.tid = wrong.stack;
+    let wrong = Scheme::new(wrong).expect("a scheme");
+    assert!(!selftest::in_child(&wrong));
+}

@@ -118,8 +118,26 @@ fn the_examples_run_with_the_shared_library() {
 #[test]
 fn exceptions_of_cpp_stay_with_their_goroutine() {
     for link in [Link::Static, Link::Shared] {
-        assert_eq!(output("tests/ffi/exceptions.cc", link, &[]), "exceptions\n");
+        let program = compile("tests/ffi/exceptions.cc", link);
+        for mode in ["auto", "pinned"] {
+            let said = done(Command::new(&program).env("GORT_THREAD_LOCALS", mode));
+            assert_eq!(said, "exceptions\n", "{link:?}, {mode}");
+        }
     }
+}
+
+#[test]
+fn thread_locals_of_c_belong_to_the_goroutine() {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
+        return; // they are the threads' elsewhere
+    }
+    for link in [Link::Static, Link::Shared] {
+        assert_eq!(output("tests/ffi/locals.c", link, &[]), "locals\n");
+    }
+    // The library comes late, so that its own thread-locals are allocated on first use.
+    let library = libraries().join("libgort.so");
+    let program = compile_with("tests/ffi/locals.c", Link::No, &["-DLOAD"]);
+    assert_eq!(done(Command::new(program).arg(&library)), "locals\n");
 }
 
 #[test]

@@ -107,9 +107,9 @@ fn c_sees_a_thread_in_each_goroutine() {
         assert!(rows.len() >= 24);
         for (round, procs) in [2, 4, 1].into_iter().enumerate() {
             runtime::gomaxprocs(procs);
-            all(rows, 60);
-            // Each of 60 goroutines has stored a value under 80 keys.
-            let wanted = (round as c_int + 1) * 60 * 80;
+            all(rows, 300);
+            // Each of 300 goroutines has stored a value under 80 keys.
+            let wanted = (round as c_int + 1) * 300 * 80;
             assert_eq!(module.count(c"values_destroyed"), wanted, "values under keys");
         }
     });
@@ -122,8 +122,39 @@ fn cxx_sees_a_thread_in_each_goroutine() {
         let module = Module::load(&path);
         for procs in [2, 4, 1] {
             runtime::gomaxprocs(procs);
-            all(module.rows(c"cxx_tests"), 100);
+            all(module.rows(c"cxx_tests"), 500);
             assert_eq!(module.count(c"cxx_alive"), 0, "thread_locals that were not destroyed");
+        }
+    });
+}
+
+/// The documented result: initial values are there for goroutines that begin later, also in places that
+/// were used before; those alive find zeroes.
+#[test]
+fn a_late_module_is_whole_for_goroutines_that_begin_later() {
+    let Some(path) = build("cc", "late.c") else { return };
+    own(|| {
+        let (gate, ready) = (gort::chan::<usize>(0), gort::chan::<()>(0));
+        let (g, r) = (gate.clone(), ready.clone());
+        let read = |at: usize| {
+            // SAFETY: the module's functions are declared so.
+            let f = unsafe { std::mem::transmute::<usize, extern "C" fn() -> c_int>(at) };
+            f()
+        };
+        let alive = gort::spawn(move || {
+            r.send(());
+            read(g.recv().expect("an address"))
+        });
+        let _ = ready.recv();
+        let module = Module::load(&path);
+        let [initialized, zero] =
+            [c"late_initialized", c"late_zero"].map(|name| module.find(name).expose_provenance());
+        assert_eq!(read(initialized), 4321, "main has its thread's");
+        gate.send(initialized);
+        assert_eq!(alive.join().expect("no panic"), 0);
+        for _ in 0..100 {
+            let h = gort::spawn(move || (read(initialized), read(zero), read(zero)));
+            assert_eq!(h.join().expect("no panic"), (4321, 0, 1));
         }
     });
 }
