@@ -21,8 +21,8 @@
 //! # Thread-locals
 //! A goroutine may change its OS thread whenever it blocks. Every goroutine therefore has thread-locals
 //! of its own, which move with it: `thread_local!`, `errno`, `std::thread::current()`, the panic count,
-//! C's `__thread`. Where that cannot be had, goroutines stay on the thread they have started on. See
-//! [`thread_locals`].
+//! C's `__thread`. Where that cannot be had, goroutines stay on the thread they have started on, and two rare
+//! patterns of thread-locals are not sound. See [`thread_locals`].
 #![cfg_attr(not(test), warn(clippy::print_stderr))]
 // A model drives what it is about; the rest of its room lies idle.
 #![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports, unreachable_pub))]

@@ -68,6 +68,8 @@ pub struct Config {
     on_panic: OnPanic,
     on_overflow: OnOverflow,
     thread_locals: ThreadLocals,
+    /// What sharing them asks for has been promised.
+    promised: bool,
 }
 
 impl Default for Config {
@@ -80,6 +82,7 @@ impl Default for Config {
             on_panic: OnPanic::default(),
             on_overflow: OnOverflow::default(),
             thread_locals: ThreadLocals::default(),
+            promised: false,
         }
     }
 }
@@ -137,9 +140,10 @@ impl Config {
         self
     }
 
-    /// Whose thread-locals goroutines use. Default [`ThreadLocals::Auto`].
+    /// Whose thread-locals goroutines use. Default [`ThreadLocals::Auto`]. To [share](ThreadLocals::Shared) them takes
+    /// [`shared_thread_locals`](Self::shared_thread_locals); asked for here, the start is refused.
     pub fn thread_locals(mut self, t: ThreadLocals) -> Self {
-        self.thread_locals = t;
+        (self.thread_locals, self.promised) = (t, false);
         self
     }
 
@@ -150,7 +154,7 @@ impl Config {
     /// No goroutine keeps a thread-local borrow, a value shared with a thread-local, or a guard bound
     /// to its OS thread across anything that may block.
     pub unsafe fn shared_thread_locals(mut self) -> Self {
-        self.thread_locals = ThreadLocals::Shared;
+        (self.thread_locals, self.promised) = (ThreadLocals::Shared, true);
         self
     }
 
@@ -190,6 +194,9 @@ impl Config {
         }
         if self.max_threads == 0 {
             return Err("max_threads must be at least 1".to_owned());
+        }
+        if self.thread_locals == ThreadLocals::Shared && !self.promised {
+            return Err("only Config::shared_thread_locals shares thread-locals".to_owned());
         }
         let ladder = match &self.ladder {
             Some(steps) => Ladder::new(steps, self.max_stack),

@@ -20,7 +20,9 @@ const STEAL_PASSES: u32 = 4;
 /// How long a goroutine may lie in `runnext` of a P that runs before a thief wants it, in µs (Go).
 const NEXT_GRACE_US: u64 = 3;
 
-/// The next goroutine for `m`; sleeps until there is one.
+/// The next goroutine for `m`; sleeps until there is one. Always inlined, for the loop of which it is half
+/// the work: the switch takes all registers, so each function around it saves and restores its own.
+#[inline(always)]
 pub(super) fn next(m: &'static M) -> GRef {
     let mut lull = netpoll::Lull::default();
     loop {
@@ -48,6 +50,12 @@ pub(super) fn next(m: &'static M) -> GRef {
             lull = netpoll::Lull::default();
         }
     }
+}
+
+/// As [`next`], for a loop that seldom comes here.
+#[inline(never)]
+pub(super) fn next_at_last(m: &'static M) -> GRef {
+    next(m)
 }
 
 /// One that has not started, from anywhere: where goroutines are pinned. Not `far` away if there is

@@ -118,7 +118,7 @@ fn on_own(scheme: &Scheme, m: &M, f: &mut dyn FnMut()) {
 pub(super) fn m_loop(scheme: &'static Scheme, m: &'static M) {
     settle(m);
     while run_bound(m) {
-        let g = find::next(m);
+        let g = find::next_at_last(m);
         if m.spinning.get() {
             idle::stop_spinning_with_work(m);
         }

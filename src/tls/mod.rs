@@ -41,8 +41,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ThreadLocals {
-    /// [`PerGoroutine`](Self::PerGoroutine) where that is to be had, else [`Pinned`](Self::Pinned): both
-    /// make the API safe.
+    /// [`PerGoroutine`](Self::PerGoroutine) where that is to be had, else [`Pinned`](Self::Pinned), never
+    /// [`Shared`](Self::Shared).
     #[default]
     Auto,
     /// Every goroutine has its own, which makes the API safe. Where they cannot be had the start is
@@ -50,6 +50,11 @@ pub enum ThreadLocals {
     PerGoroutine,
     /// A goroutine that has started never changes its OS thread; only those that have not started are
     /// shared out. To be had everywhere.
+    ///
+    /// What a thread may keep in its thread-locals across a call that blocks, a goroutine may. But several
+    /// goroutines have one thread in turn, and **two patterns that count on the frames of a thread nesting
+    /// are not sound**: an initializer of a `thread_local!` that blocks while another goroutine initializes the
+    /// same one, and scoped thread-locals whose scopes overlap. See [`thread_locals`](crate::thread_locals).
     Pinned,
     /// Those of the OS thread it happens to run on; only with [`crate::Config::shared_thread_locals`] is the
     /// contract that this needs acknowledged.

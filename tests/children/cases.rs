@@ -84,6 +84,8 @@ fn config() {
     assert!(said(Config::new().max_threads(0)).contains("max_threads must be at least 1"));
     assert!(said(Config::new().stack_ladder(&[])).contains("1 to 4 rungs"));
     assert!(said(Config::new().stack_ladder(&[(1, 0)])).contains("reserves 0 bytes"));
+    let shared = Config::new().thread_locals(gort::ThreadLocals::Shared);
+    assert!(said(shared).contains("only Config::shared_thread_locals"), "a safe call");
     let huge = Config::new().max_stack(usize::MAX).stack_ladder(&[(usize::MAX, usize::MAX)]);
     assert!(said(huge).contains("more than can be mapped"));
     // Nothing has started, so a good one still can.
