@@ -150,6 +150,15 @@ fn agrees(plan: &Plan, row: frames::Row) -> bool {
         })
 }
 
+/// Whether they differ by a push of rbx just before: corosensei's inline assembly has one around its
+/// switch, of which the compiler's tables know nothing.
+fn unseen_push(plan: &Plan, row: frames::Row, before: &[u8]) -> bool {
+    const PUSH_RBX: u8 = 0x53;
+    let (register, offset) = plan.sp;
+    let without = Plan { sp: (register, offset + 8), ..*plan };
+    before.last() == Some(&PUSH_RBX) && agrees(&without, row)
+}
+
 #[test]
 fn plans_agree_with_the_unwind_tables_of_this_program() {
     /// Every so many functions: all of them take a minute in a debug build, which also has more.
@@ -172,7 +181,9 @@ fn plans_agree_with_the_unwind_tables_of_this_program() {
             let Some(plan) = analysis.plan(code, pc, pads) else { continue };
             plans += 1;
             if let Some(row) = walker.row(pc) {
-                assert!(agrees(&plan, row), "{:#x}+{:#x}: {plan:?} {row:?}", start, pc - start);
+                let known =
+                    agrees(&plan, row) || unseen_push(&plan, row, &code.bytes[..pc - start]);
+                assert!(known, "{start:#x}+{:#x}: {plan:?} {row:?}", pc - start);
             }
         }
     }
