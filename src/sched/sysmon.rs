@@ -89,6 +89,8 @@ fn quit_if_told() {
 /// # Errors
 /// When the system refuses the thread.
 pub(super) fn start() -> std::io::Result<()> {
+    // Here, and not on that thread: somebody may ask how long a goroutine has waited before it runs.
+    STARTED.store(sys::clock::now(), Ordering::Relaxed);
     sys::thread::start(c"gort-sysmon", || {
         READY.sleep();
         TID.store(sys::thread::id(), Ordering::Relaxed);
@@ -134,9 +136,7 @@ fn main() -> ! {
     let mut watch = Watch::new();
     let mut trace = Trace::from_env();
     let mut found = Found::default();
-    let started = sys::clock::now();
-    STARTED.store(started, Ordering::Relaxed);
-    let mut chores = Chores::new(started);
+    let mut chores = Chores::new(STARTED.load(Ordering::Relaxed));
     loop {
         let mut delay = pace.next(found);
         if pace.at_rest(found) && trace.is_none() {
