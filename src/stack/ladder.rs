@@ -111,7 +111,9 @@ mod tests {
         let bytes: Vec<usize> = l.rungs().iter().map(|r| class_bytes(r.class)).collect();
         assert_eq!(bytes, [large, medium, dense]);
         let kinds: Vec<Kind> = l.rungs().iter().map(|r| r.kind).collect();
-        assert_eq!(kinds, [Kind::Roomy, Kind::Roomy, Kind::Dense]);
+        if usize::BITS == 64 {
+            assert_eq!(kinds, [Kind::Roomy, Kind::Roomy, Kind::Dense]);
+        }
     }
 
     #[test]
@@ -132,7 +134,8 @@ mod tests {
     fn the_cap_cuts_every_rung() {
         let l = Ladder::default_for(1 << 20).unwrap();
         assert!(l.rungs().iter().all(|r| class_bytes(r.class) <= 1 << 20));
-        let l = Ladder::default_for(256 << 10).unwrap();
+        let [_, _, (_, dense)] = width::LADDER;
+        let l = Ladder::default_for(dense).unwrap();
         assert!(l.rungs().iter().all(|r| r.kind == Kind::Roomy), "each is the cap");
     }
 }
